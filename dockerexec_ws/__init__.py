@@ -1,0 +1,57 @@
+"""Serve ``docker exec`` over WebSockets: nothing lost, nothing left behind, nobody in.
+
+Importing this package patches nothing and imports neither gevent nor docker; the names below are loaded when used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from dockerexec_ws.errors import (
+        ContainerNotFoundError,
+        DockerExecError,
+        EngineError,
+        EngineUnavailableError,
+        ListenError,
+        NotPatchedError,
+        SettingsError,
+    )
+    from dockerexec_ws.server.app import create_app, mount
+    from dockerexec_ws.server.server import DockerExecServer
+    from dockerexec_ws.server.upgrade import Handler
+
+_HOMES = {
+    "ContainerNotFoundError": "dockerexec_ws.errors",
+    "DockerExecError": "dockerexec_ws.errors",
+    "DockerExecServer": "dockerexec_ws.server.server",
+    "EngineError": "dockerexec_ws.errors",
+    "EngineUnavailableError": "dockerexec_ws.errors",
+    "Handler": "dockerexec_ws.server.upgrade",
+    "ListenError": "dockerexec_ws.errors",
+    "NotPatchedError": "dockerexec_ws.errors",
+    "SettingsError": "dockerexec_ws.errors",
+    "create_app": "dockerexec_ws.server.app",
+    "mount": "dockerexec_ws.server.app",
+}
+
+__all__ = [
+    "ContainerNotFoundError",
+    "DockerExecError",
+    "DockerExecServer",
+    "EngineError",
+    "EngineUnavailableError",
+    "Handler",
+    "ListenError",
+    "NotPatchedError",
+    "SettingsError",
+    "create_app",
+    "mount",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

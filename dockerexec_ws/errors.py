@@ -1,0 +1,50 @@
+"""The exceptions of this package; the text of each may be shown to the peer: no path, no token, no stack."""
+
+
+class DockerExecError(Exception):
+    """The root of all exceptions that this package raises on purpose.
+
+    ``close_code`` is the WebSocket close code (RFC 6455 section 7.4) of a session that ends with it.
+    """
+
+    close_code = 1011
+
+
+class SettingsError(DockerExecError):
+    """A setting is missing, wrong, or at odds with another; the text says what to do."""
+
+
+class NotPatchedError(DockerExecError):
+    """The standard library is not gevent's, so that one waiting session would stop all others."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "gevent has not patched the standard library: run `import gevent.monkey; gevent.monkey.patch_all()` "
+            "before every other import of your program (under gunicorn: use a gevent worker, without --preload)"
+        )
+
+
+class ListenError(DockerExecError):
+    """The address to listen on cannot be had."""
+
+
+class EngineError(DockerExecError):
+    """The engine answered a request with an error."""
+
+
+class EngineUnavailableError(EngineError):
+    """The engine does not answer, or broke off in the middle."""
+
+
+class ContainerNotFoundError(EngineError):
+    """The engine has no container of that name or id."""
+
+
+class ConnectionClosedError(DockerExecError):
+    """Sent on a WebSocket that is closed or closing."""
+
+
+class RequestRefusedError(DockerExecError):
+    """What the client asks for cannot be run; nothing was."""
+
+    close_code = 1008

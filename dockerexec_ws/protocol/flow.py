@@ -1,0 +1,51 @@
+"""Flow control of a session: when messages 100 and 101 are due, and when a client's 101 counts.
+
+What the original's client needs (its source, and tried): it stops above 8 MiB of outstanding stdin until a 100
+comes, so 100 is due at least after every 4 MiB that the process has taken. And while our 101 holds its stdin back it
+holds its own 100 back too, so its 101 must not hold our output back then: both sides would wait for ever.
+"""
+
+PAUSE_ABOVE = 4 * 1024 * 1024
+RESUME_BELOW = 1024 * 1024
+RESUME_EVERY = 4 * 1024 * 1024
+
+
+class FlowControl:
+    """The state of both directions of one session; sizes are in bytes."""
+
+    def __init__(self) -> None:
+        self.stdin_pending = 0  # received, not yet taken by the engine
+        self.stdin_stalled = False  # a 101 was sent, and no 100 since
+        self._taken = 0  # by the engine since the last 100
+        self._peer_paused = False
+
+    def stdin_received(self, size: int) -> bool:
+        """Count stdin that came from the client; return whether a 101 is due now."""
+        self.stdin_pending += size
+        if self.stdin_stalled or self.stdin_pending <= PAUSE_ABOVE:
+            return False
+        self.stdin_stalled = True
+        return True
+
+    def stdin_taken(self, size: int) -> bool:
+        """Count stdin that the engine took; return whether a 100 is due now."""
+        self.stdin_pending -= size
+        self._taken += size
+        due = self.stdin_pending <= RESUME_BELOW if self.stdin_stalled else self._taken >= RESUME_EVERY
+        if due:
+            self.stdin_stalled = False
+            self._taken = 0
+        return due
+
+    def peer_paused(self) -> None:
+        """Note a 101 of the client; it is not counted, the next 100 lifts any number."""
+        self._peer_paused = True
+
+    def peer_resumed(self) -> None:
+        """Note a 100 of the client."""
+        self._peer_paused = False
+
+    @property
+    def output_held(self) -> bool:
+        """Whether messages 1, 2 and 200 have to wait."""
+        return self._peer_paused and not self.stdin_stalled
