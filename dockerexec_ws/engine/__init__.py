@@ -1,0 +1,1 @@
+"""The engine floor: everything that knows Docker."""

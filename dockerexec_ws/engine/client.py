@@ -1,0 +1,131 @@
+"""The connection to a Docker Engine, by docker-py: what it can be asked, and its errors as this package's own."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import docker
+import requests
+from docker.utils import kwargs_from_env
+
+from dockerexec_ws.engine.stream import HijackedStream
+from dockerexec_ws.errors import ContainerNotFoundError, EngineError, EngineUnavailableError, SettingsError
+
+DEFAULT_SOCKET = "/var/run/docker.sock"
+
+
+def engine_address(docker_host: str | None, docker_socket: str | None) -> str | None:
+    """Return one address out of two ways to give it; None when neither is given.
+
+    Raises SettingsError when both are.
+    """
+    if docker_host and docker_socket:
+        raise SettingsError("give the engine as an address (docker host) or as a unix socket's path, not both")
+    return f"unix://{docker_socket}" if docker_socket else docker_host or None
+
+
+class Engine:
+    """A Docker Engine.
+
+    *address* is as in DOCKER_HOST (``unix:///path``, ``tcp://host:port``); None takes DOCKER_HOST from the environment,
+    else /var/run/docker.sock. DOCKER_TLS_VERIFY and DOCKER_CERT_PATH count in any case. *timeout* bounds each request,
+    in seconds.
+
+    Raises EngineUnavailableError if it does not answer, SettingsError if the address makes no sense.
+    """
+
+    def __init__(self, address: str | None = None, *, timeout: int = 30) -> None:
+        environment = dict(os.environ)
+        if address:
+            environment["DOCKER_HOST"] = address
+        self.address = environment.get("DOCKER_HOST") or f"unix://{DEFAULT_SOCKET}"
+        if self.address.startswith("ssh://"):
+            raise SettingsError("an engine cannot be reached by ssh:// here: forward its socket (ssh -L) and use that")
+        try:
+            options = kwargs_from_env(environment=environment)
+            self.api = docker.APIClient(
+                options.get("base_url", self.address), version="auto", timeout=timeout, tls=options.get("tls", False)
+            )
+        except (docker.errors.TLSParameterError, ValueError) as error:
+            raise SettingsError(f"the engine's address or TLS settings are wrong: {error}") from error
+        except (requests.exceptions.RequestException, docker.errors.DockerException, OSError) as error:
+            raise EngineUnavailableError(
+                f"no Docker Engine answers at {self.address}: start it, ask to be let in to its socket, "
+                "or name another (--docker-host, --docker-socket, DOCKER_HOST)"
+            ) from error
+
+    def container_id(self, name: str) -> str:
+        """Return the full id of the container *name* (a name, an id or an unambiguous beginning of one).
+
+        Raises ContainerNotFoundError, EngineUnavailableError, EngineError.
+        """
+        with self._own_errors():
+            try:
+                return str(self.api.inspect_container(name)["Id"])
+            except docker.errors.NotFound as error:
+                raise ContainerNotFoundError(
+                    f"the engine has no container {name!r}: start it, or name another (docker ps tells which run)"
+                ) from error
+
+    def create_exec(
+        self,
+        container: str,
+        argv: Sequence[str],
+        *,
+        environment: Sequence[str],
+        stdin: bool = False,
+        tty: bool = False,
+    ) -> str:
+        """Create an exec and return its id (API: POST /containers/(id)/exec).
+
+        Raises ContainerNotFoundError, EngineUnavailableError, EngineError (a container that is not running, say).
+        """
+        with self._own_errors():
+            try:
+                created = self.api.exec_create(
+                    container,
+                    list(argv),
+                    stdin=stdin,
+                    tty=tty,
+                    environment=list(environment),
+                    # The engine's default, Ctrl-P Ctrl-Q, would withhold a Ctrl-P and end the session with a made-up
+                    # code. There is no "none": this sequence is one that nobody types.
+                    detach_keys="ctrl-@,ctrl-^,ctrl-@,ctrl-_,ctrl-@,ctrl-^,ctrl-@,ctrl-_" if tty else None,
+                )
+            except docker.errors.NotFound as error:
+                raise ContainerNotFoundError("the container is gone") from error
+        return str(created["Id"])
+
+    def start_exec(self, exec_id: str, *, tty: bool) -> HijackedStream:
+        """Start an exec and return its stream (API: POST /exec/(id)/start).
+
+        Raises EngineUnavailableError, EngineError.
+        """
+        with self._own_errors():
+            return HijackedStream(self.api.exec_start(exec_id, tty=tty, socket=True))
+
+    def inspect_exec(self, exec_id: str) -> dict[str, Any]:
+        """Return what the engine knows of an exec (API: GET /exec/(id)/json).
+
+        Raises EngineUnavailableError, EngineError (an exec that is long over is forgotten, too).
+        """
+        with self._own_errors():
+            return dict(self.api.exec_inspect(exec_id))
+
+    def resize_exec(self, exec_id: str, rows: int, columns: int) -> None:
+        """Set the size of an exec's terminal (API: POST /exec/(id)/resize).
+
+        Raises EngineUnavailableError, EngineError (the exec may not have started yet).
+        """
+        with self._own_errors():
+            self.api.exec_resize(exec_id, height=rows, width=columns)
+
+    @contextlib.contextmanager
+    def _own_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except docker.errors.APIError as error:
+            raise EngineError(str(error.explanation or error).strip()) from error
+        except (requests.exceptions.RequestException, docker.errors.DockerException, OSError) as error:
+            raise EngineUnavailableError("the Docker Engine does not answer") from error

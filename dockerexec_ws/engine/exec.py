@@ -1,0 +1,131 @@
+"""One exec: a command in a container, its streams, its size, its end."""
+
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dockerexec_ws.engine.client import Engine
+from dockerexec_ws.errors import EngineError, EngineUnavailableError
+
+MARKER_VARIABLE = "DOCKEREXEC_WS_SESSION"
+"""The environment variable by which the processes of a session are known in their container."""
+
+EXIT_CODE_TIMEOUT = 10.0
+"""Seconds within which the engine has to tell the exit code, once the output has ended."""
+
+RESIZE_TIMEOUT = 5.0
+"""Seconds within which a resize is tried again: the exec may not have started yet."""
+
+_FIRST_DELAY = 0.005
+_LONGEST_DELAY = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class ExecState:
+    """What the engine tells of an exec; *pid* is the host's, 0 if no process was ever started."""
+
+    running: bool
+    exit_code: int | None
+    pid: int
+
+    @property
+    def ended(self) -> bool:
+        """Whether the exit code is final."""
+        return not self.running and self.exit_code is not None
+
+    @property
+    def never_started(self) -> bool:
+        """Whether the command could not be run; the output is then the runtime's text, on stdout."""
+        return self.ended and self.pid == 0 and self.exit_code == 126
+
+
+class Exec:
+    """A command in *container*: created by the constructor, run by ``start``, which comes before all else.
+
+    Raises ContainerNotFoundError, EngineUnavailableError, EngineError (a container that is not running, say).
+    """
+
+    def __init__(self, engine: Engine, container: str, argv: Sequence[str], *, tty: bool) -> None:
+        self.tty = tty
+        self.marker = f"{MARKER_VARIABLE}={secrets.token_hex(16)}"
+        self._engine = engine
+        self._id = engine.create_exec(container, argv, stdin=True, tty=tty, environment=[self.marker])
+        self._last_byte = b"\n"
+
+    def start(self) -> None:
+        """Run the command. Raises as the constructor; even so the command may run (if the engine's answer got lost)."""
+        self._stream = self._engine.start_exec(self._id, tty=self.tty)
+
+    def read(self) -> bytes:
+        """Wait for output and return it, framed unless there is a tty; ``b""`` at its end.
+
+        Raises EngineUnavailableError.
+        """
+        return self._stream.read()
+
+    def write(self, data: memoryview) -> int:
+        """Wait until the engine takes some of *data* as stdin; return how many bytes. Raises EngineUnavailableError."""
+        size = self._stream.write(data)
+        if size:
+            self._last_byte = bytes(data[size - 1 : size])
+        return size
+
+    def end_stdin(self) -> None:
+        """End the process's stdin. With a tty that is typing Ctrl-D: on a half-close the engine would cut the output.
+
+        In the middle of a line the terminal's EOF character only hands the line over, so a second one is typed.
+        """
+        if self.tty:
+            data = memoryview(b"\x04" if self._last_byte == b"\n" else b"\x04\x04")
+            while data:
+                data = data[self._stream.write(data) :]
+        else:
+            self._stream.half_close()
+
+    def close(self) -> None:
+        """Close the stream; the process goes on."""
+        self._stream.close()
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Set the terminal's size, trying again while the process is only about to start.
+
+        Raises EngineUnavailableError; EngineError when the engine still refuses after 5 s.
+        """
+        deadline = time.monotonic() + RESIZE_TIMEOUT
+        delay = _FIRST_DELAY
+        while True:
+            try:
+                self._engine.resize_exec(self._id, rows, columns)
+            except EngineUnavailableError:
+                raise
+            except EngineError:
+                if self.inspect().ended:
+                    return
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return
+            time.sleep(delay)
+            delay = min(2 * delay, _LONGEST_DELAY)
+
+    def inspect(self) -> ExecState:
+        """Ask the engine for the state. Raises EngineUnavailableError, EngineError."""
+        answer = self._engine.inspect_exec(self._id)
+        return ExecState(running=answer["Running"], exit_code=answer["ExitCode"], pid=answer.get("Pid") or 0)
+
+    def exit_code(self) -> int:
+        """Wait until the engine knows the exit code (0 to 255): it does not order it after the end of the output.
+
+        Raises EngineUnavailableError, EngineError; also when the engine does not tell within 10 s.
+        """
+        deadline = time.monotonic() + EXIT_CODE_TIMEOUT
+        delay = _FIRST_DELAY
+        while True:
+            state = self.inspect()
+            if state.ended and state.exit_code is not None:
+                return state.exit_code & 0xFF
+            if time.monotonic() > deadline:
+                raise EngineError(f"the engine did not tell the exit code within {EXIT_CODE_TIMEOUT:.0f} s")
+            time.sleep(delay)
+            delay = min(2 * delay, _LONGEST_DELAY)

@@ -1,0 +1,150 @@
+"""Ends the processes of a session: the engine has no way to (moby issues 9098, 35703), so a second exec does it.
+
+Each session's processes carry a random environment variable, which their children inherit. A shell script that runs in
+the container finds every process with it in /proc/PID/environ, the descendants of those and whatever shares a session
+(setsid) with them, and signals them until none is left. It needs a shell in the image and nothing on the host, so it
+works with a remote engine too. What escapes is a process that cleared its environment *and* was reparented *and*
+started a session of its own.
+"""
+
+import logging
+import re
+
+import gevent
+from gevent.event import AsyncResult
+
+from dockerexec_ws.engine.client import Engine
+from dockerexec_ws.errors import ContainerNotFoundError, DockerExecError, EngineError
+from dockerexec_ws.protocol.framing import StreamDemultiplexer
+
+logger = logging.getLogger(__name__)
+
+GRACE = 0.5
+"""Seconds between SIGHUP and SIGKILL."""
+
+TIMEOUT = 15.0
+"""Seconds within which the script has to report."""
+
+GATHER = 0.02
+"""Seconds to wait for more sessions that end at the same moment: one script then ends all of them."""
+
+_REPORT = re.compile(rb"^left (\d+)$", re.MULTILINE)
+
+# POSIX shell, builtins only, but for sleep and (where there is one, for its speed) grep. $1: tenths of a second between
+# HUP and KILL; the rest: the variables. Prints "left N" when it is done.
+_SCRIPT = r"""
+grace=$1; shift
+marked() { # the processes that carry one of the variables
+    if command -v grep >/dev/null 2>&1; then
+        expressions=
+        for marker; do expressions="$expressions -e $marker"; done
+        grep -lsF $expressions /proc/[0-9]*/environ
+    else
+        for file in /proc/[0-9]*/environ; do
+            while IFS= read -r line || [ -n "$line" ]; do
+                for marker; do case $line in *"$marker"*) echo "$file"; break 2 ;; esac; done
+            done <"$file"
+        done
+    fi 2>/dev/null
+}
+find_all() { # sets found to the pids, between spaces
+    found=' '
+    for file in $(marked "$@"); do
+        file=${file#/proc/}
+        found="$found${file%/environ} "
+    done
+    [ "$found$ours" != '  ' ] || return 0
+    grown=yes
+    while [ $grown = yes ]; do # until no descendant and no member of a session is missing
+        grown=no
+        for file in /proc/[0-9]*/stat; do
+            { read -r line <"$file"; } 2>/dev/null || continue
+            pid=${line%% *}
+            set -- ${line##*) } # state, parent, process group, session
+            case $1:$pid in Z:* | X:* | *:1 | *:$$) continue ;; esac
+            case $found in
+                *" $pid "*) case "$ours 0 " in *" $4 "*) ;; *) ours="$ours$4 "; grown=yes ;; esac ;;
+                *" $2 "*) found="$found$pid "; grown=yes ;;
+                *) case $ours in *" $4 "*) found="$found$pid "; grown=yes ;; esac ;;
+            esac
+        done
+    done
+}
+ours=' ' # sessions (setsid) whose members are ours: a new one is only ever made by a process that is
+hung_up=' '
+passes=0
+while [ $passes -lt 100 ]; do
+    find_all "$@"
+    [ "$found" != ' ' ] || break
+    for pid in $found; do
+        if [ $passes -ge "$grace" ]; then
+            kill -KILL "$pid" 2>/dev/null
+        else
+            case "$hung_up" in *" $pid "*) continue ;; esac
+            hung_up="$hung_up$pid "
+            kill -HUP "$pid" 2>/dev/null
+            kill -CONT "$pid" 2>/dev/null
+        fi
+    done
+    passes=$((passes + 1))
+    sleep 0.1 2>/dev/null || { sleep 1; passes=$((passes + 9)); }
+done
+set -- $found
+echo "left $#"
+"""
+
+
+class Killer:
+    """Ends sessions' processes on one engine; sessions that end at the same moment share one script."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._batches: dict[str, list[tuple[str, AsyncResult[bool]]]] = {}
+
+    def end(self, container: str, marker: str) -> bool:
+        """End every process of *container* whose environment has *marker* (``NAME=VALUE``); wait until it is done.
+
+        The session's own stream has to stay open, and may be unread, until this returns: closing it first makes the
+        engine slow. Returns False, and logs why, if processes may be left.
+        """
+        result: AsyncResult[bool] = AsyncResult()
+        batch = self._batches.setdefault(container, [])
+        batch.append((marker, result))
+        if len(batch) == 1:
+            gevent.spawn_later(GATHER, self._run, container)
+        return bool(result.get())
+
+    def _run(self, container: str) -> None:
+        batch = self._batches.pop(container)
+        done = False
+        try:
+            with gevent.Timeout(TIMEOUT, TimeoutError("it did not report in time")):
+                left = self._run_script(container, [marker for marker, _ in batch])
+            done = left == 0
+            if not done:
+                logger.error("%d processes of ended sessions are left in container %s", left, container)
+        except ContainerNotFoundError:
+            done = True  # and with the container all its processes are gone
+        except (DockerExecError, TimeoutError) as error:
+            logger.error("processes of %d ended sessions may be left in container %s: %s", len(batch), container, error)
+        finally:
+            for _, result in batch:
+                result.set(done)
+
+    def _run_script(self, container: str, markers: list[str]) -> int:
+        argv = ["/bin/sh", "-c", _SCRIPT, "sh", str(round(GRACE * 10)), *markers]
+        stream = self._engine.start_exec(self._engine.create_exec(container, argv, environment=[]), tty=False)
+        try:
+            demultiplexer = StreamDemultiplexer()
+            output = b""
+            # Not to the end of the stream: the engine can hold that back while another session's is unread.
+            while not (report := _REPORT.search(output)):
+                data = stream.read()
+                if not data:
+                    raise EngineError(
+                        f"the image has no usable shell ({output[-200:].decode(errors='replace').strip()})"
+                    )
+                output += b"".join(payload for _, payload in demultiplexer.feed(data))
+            return int(report[1])
+        finally:
+            stream.close()
