@@ -1,0 +1,142 @@
+"""The command line; also the one place that reads settings, from flags and from the environment."""
+
+import logging
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+import gevent
+from click.core import ParameterSource
+
+from dockerexec_ws import __version__
+from dockerexec_ws.errors import DockerExecError, SettingsError
+from dockerexec_ws.server.server import DockerExecServer
+
+ENVIRONMENT_PREFIX = "DOCKEREXEC_WS"
+
+
+class _Words(click.ParamType[tuple[str, ...]]):
+    """One string that is split as a shell splits words."""
+
+    name = "words"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        if not isinstance(value, str):
+            return tuple(value)
+        try:
+            return tuple(shlex.split(value))
+        except ValueError as error:
+            self.fail(f"{value!r} cannot be split into words: {error}", param, ctx)
+
+
+@click.group(
+    invoke_without_command=True,
+    context_settings={
+        "auto_envvar_prefix": ENVIRONMENT_PREFIX,
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 120,
+        "show_default": True,
+    },
+    epilog="Each option can also be given in the environment, as DOCKEREXEC_WS_CONTAINER, DOCKEREXEC_WS_MAX_SESSIONS "
+    "and so on; a flag goes before that. The engine: flag, then DOCKEREXEC_WS_DOCKER_HOST or "
+    "DOCKEREXEC_WS_DOCKER_SOCKET, then DOCKER_HOST, then /var/run/docker.sock.",
+)
+@click.option("--container", metavar="NAME", required=True, help="Name or id of the container to run commands in.")
+@click.option("--host", default="127.0.0.1", help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, help="Port to listen on; 0 takes a free one.")
+@click.option("--path", show_default="one that nobody can guess", help="Path of the URL.")
+@click.option("--docker-host", metavar="URL", help="The engine, as in DOCKER_HOST (unix:///PATH, tcp://HOST:PORT).")
+@click.option("--docker-socket", metavar="PATH", help="The engine, as the path of its unix socket.")
+@click.option("--max-sessions", type=click.IntRange(1), default=10, help="How many sessions at a time.")
+@click.option(
+    "--wrapper-command", type=_Words(), default=(), metavar="WORDS", help="Words before each client's command."
+)
+@click.option(
+    "--ping-interval", type=click.FloatRange(0), default=20.0, help="Seconds of silence before a ping; 0: no pings."
+)
+@click.option(
+    "--ping-timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=20.0,
+    help="Seconds of further silence after which the peer counts as dead.",
+)
+@click.option(
+    "--drain", type=click.FloatRange(0), default=0.0, help="Seconds in which sessions may end by themselves at SIGTERM."
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
+    default="warning",
+    help="Least serious messages to log, to stderr.",
+)
+@click.version_option(__version__, prog_name="dockerexec-ws")
+@click.pass_context
+def command(ctx: click.Context, /, **_: Any) -> None:
+    """Serve docker exec over WebSockets: whoever reaches the port, and knows the path, can run commands.
+
+    Prints one line, "listening on ws://HOST:PORT/PATH", when it accepts connections. SIGTERM and SIGINT tell every
+    client and end every process; a second one stops at once.
+    """
+    if ctx.invoked_subcommand is None:
+        _serve(_settings(ctx))
+
+
+def main() -> None:
+    """Run the command line."""
+    command(prog_name="dockerexec-ws")
+
+
+def app_settings_from_environment() -> tuple[str, dict[str, Any]]:
+    """Return the container and the options of ``create_app`` that the environment gives. Raises SettingsError."""
+    try:
+        settings = _settings(command.make_context("dockerexec-ws", [], resilient_parsing=False))
+    except click.UsageError as error:
+        raise SettingsError(error.format_message()) from error
+    if settings["path"] is None:
+        raise SettingsError(
+            f"{ENVIRONMENT_PREFIX}_PATH is missing: each worker process would make a path of its own; set it, to "
+            "something that nobody can guess unless the server asks who they are"
+        )
+    container = settings.pop("container")
+    for name in ("host", "port", "drain", "log_level"):  # the WSGI server's own affairs
+        del settings[name]
+    return container, settings
+
+
+def _settings(ctx: click.Context) -> dict[str, Any]:
+    settings = dict(ctx.params)
+    given = [ctx.get_parameter_source(name) for name in ("docker_host", "docker_socket")]
+    if ParameterSource.COMMANDLINE in given and ParameterSource.ENVIRONMENT in given:  # a flag goes before that
+        settings["docker_host" if given[0] is ParameterSource.ENVIRONMENT else "docker_socket"] = None
+    return settings
+
+
+def _serve(settings: Mapping[str, Any]) -> None:
+    options = dict(settings)
+    drain = options.pop("drain")
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=options.pop("log_level").upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    try:
+        server = DockerExecServer(options.pop("container"), **options)
+        server.start()
+    except DockerExecError as error:
+        raise click.ClickException(str(error)) from error
+    closing: list[gevent.Greenlet[..., None]] = []
+
+    def stop(number: int) -> None:
+        if closing:
+            os._exit(128 + number)
+        closing.append(gevent.spawn(server.close, drain))
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        gevent.signal_handler(number, stop, number)
+    click.echo(f"listening on {server.url}")
+    sys.stdout.flush()
+    server.serve_forever()

@@ -1,0 +1,1 @@
+"""The server floor: WebSocket, session, application, and the ways to run it."""

@@ -1,0 +1,89 @@
+"""The output of a session on its way from the engine to the peer: held in bounded memory, sent in order."""
+
+from collections import deque
+
+from gevent.event import Event
+
+from dockerexec_ws.protocol.flow import FlowControl
+from dockerexec_ws.protocol.messages import Code
+
+JOIN = 256 * 1024
+"""Adjacent pieces of one stream go into one message up to this many bytes."""
+
+
+class OutputBuffer:
+    """Stream bytes, put by the greenlet that reads the engine and taken by the one that writes to the peer.
+
+    *limit* is in bytes: above it ``full`` is true, and who reads the engine should stop. ``take`` waits while *flow*
+    says that output is held; call ``flow_changed`` when that may be over.
+    """
+
+    def __init__(self, flow: FlowControl, limit: int) -> None:
+        self._flow = flow
+        self._limit = limit
+        self._pieces: deque[tuple[Code, bytes]] = deque()
+        self._size = 0
+        self._finished = False
+        self.aborted = False
+        """Whether what was not taken has been given up."""
+        self._changed = Event()
+        self._room = Event()
+
+    @property
+    def full(self) -> bool:
+        """Whether more should wait."""
+        return self._size >= self._limit
+
+    def put(self, code: Code, data: bytes) -> None:
+        """Append a piece; never waits."""
+        self._pieces.append((code, data))
+        self._size += len(data)
+        self._changed.set()
+
+    def wait_for_room(self, timeout: float) -> bool:
+        """Wait at most *timeout* seconds until the buffer is no longer full; return whether it is."""
+        if self.full:
+            self._room.clear()
+            self._room.wait(timeout)
+        return not self.full
+
+    def finish(self) -> None:
+        """Say that nothing more will be put."""
+        self._finished = True
+        self._changed.set()
+
+    def abort(self) -> None:
+        """Give up what was not taken yet."""
+        self.aborted = True
+        self._changed.set()
+
+    def flow_changed(self) -> None:
+        """Have the flow control looked at again."""
+        self._changed.set()
+
+    def take(self) -> tuple[Code, bytes] | None:
+        """Wait for output that may be sent, and take it: one stream's, at most JOIN bytes joined or one larger piece.
+
+        Returns None at the end: after ``finish`` when all is taken and nothing holds output, after ``abort`` at once.
+        """
+        while not self.aborted:
+            if not self._flow.output_held:
+                if self._pieces:
+                    return self._take_joined()
+                if self._finished:
+                    return None
+            self._changed.clear()
+            self._changed.wait()
+        return None
+
+    def _take_joined(self) -> tuple[Code, bytes]:
+        code, data = self._pieces.popleft()
+        size = len(data)
+        parts = [data]
+        while self._pieces and self._pieces[0][0] is code and size + len(self._pieces[0][1]) <= JOIN:
+            parts.append(self._pieces.popleft()[1])
+            size += len(parts[-1])
+        self._size -= size
+        if not self.full:
+            self._room.set()
+        return code, data if len(parts) == 1 else b"".join(parts)

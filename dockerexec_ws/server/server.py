@@ -1,0 +1,109 @@
+"""The server by itself: gevent's WSGIServer around the application."""
+
+import logging
+import socket
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+from gevent.event import Event
+from gevent.pywsgi import WSGIServer
+
+from dockerexec_ws.errors import ListenError
+from dockerexec_ws.server.app import App
+from dockerexec_ws.server.session import Session
+from dockerexec_ws.server.upgrade import Handler
+
+
+class DockerExecServer:
+    """Serves sessions in the container *container_id* (a name or id) at ``url``.
+
+    *host* and *port* are where to listen (port 0 takes a free one), unless *listener*, a socket that listens already,
+    is given. The other options:
+
+    - ``path``: the URL's path, with or without its leading slash; None makes one that nobody can guess;
+    - ``docker_socket`` (a path) or ``docker_host`` (as DOCKER_HOST): the engine; by default DOCKER_HOST, then
+      /var/run/docker.sock;
+    - ``max_sessions``: how many at a time, 10 by default;
+    - ``wrapper_command``: words that go before each client's command;
+    - ``ping_interval``, ``ping_timeout``: seconds of silence before a ping (0: never), and from it until the peer
+      counts as dead.
+
+    Raises SettingsError.
+    """
+
+    def __init__(
+        self,
+        container_id: str,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 8080,
+        listener: socket.socket | None = None,
+        **options: Any,
+    ) -> None:
+        self._app = App(container_id, **options)
+        self._server = WSGIServer(
+            listener if listener is not None else (host, port),
+            self._app,
+            handler_class=Handler,
+            log=None,
+            error_log=logging.getLogger("dockerexec_ws.requests"),
+        )
+        self._stopped = Event()
+
+    def start(self) -> None:
+        """Connect to the engine and listen; sessions are served from now on, while other greenlets run.
+
+        Raises NotPatchedError, EngineUnavailableError, ContainerNotFoundError, SettingsError, ListenError.
+        """
+        self._app.start()
+        try:
+            self._server.start()
+        except OSError as error:
+            raise ListenError(
+                f"cannot listen on {self._server.server_host}, port {self._server.server_port} "
+                f"({error.strerror or error}): stop what uses it, or choose another (port 0 takes a free one)"
+            ) from error
+
+    def serve_forever(self) -> None:
+        """Start unless that is done, then wait for ``close``. Raises as ``start``."""
+        if not self._server.started:
+            self.start()
+        self._stopped.wait()
+
+    def close(self, drain: float = 0.0) -> None:
+        """Send 201 to every session, end its processes, stop listening. Idempotent.
+
+        For *drain* seconds running sessions may end by themselves; new ones get 503 meanwhile.
+        """
+        self._app.close(drain)
+        self._server.stop(timeout=0)
+        self._stopped.set()
+
+    @property
+    def url(self) -> str:
+        """Where clients connect to: ws://HOST:PORT/PATH; the port is known once the server has started."""
+        host = str(self._server.server_host)
+        return f"ws://{f'[{host}]' if ':' in host else host}:{self._server.server_port}{quote(self._app.path)}"
+
+    @property
+    def sessions(self) -> list[Session]:
+        """The sessions that run now, oldest first."""
+        return list(self._app.sessions)
+
+    def subscribe(self, event: str, callback: Callable[[Any], object]) -> None:
+        """Have *callback* called: on "session" with the Session, on "session added" and "session removed" with a count.
+
+        It is called in the session's greenlet; what it raises is logged and harms nothing. Raises SettingsError.
+        """
+        self._app.subscribe(event, callback)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

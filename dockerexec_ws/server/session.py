@@ -1,0 +1,356 @@
+"""A session: one client, one exec, and what flows between them until one of them ends.
+
+The greenlet that calls ``run`` owns the others and waits for the first cause to end; then it ends the rest in order:
+
+- ``_read_peer``    WebSocket -> stdin queue, and the client's other messages
+- ``_write_stdin``  stdin queue -> exec; only while there is something in the queue
+- ``_read_engine``  exec -> output buffer, then the exit code
+- ``_write_peer``   output buffer -> WebSocket, then message 200
+- ``_resize``       only while there is a size to set
+"""
+
+import enum
+import logging
+import secrets
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import gevent
+from gevent.event import AsyncResult, Event
+from gevent.pool import Group
+
+from dockerexec_ws.engine.client import Engine
+from dockerexec_ws.engine.exec import Exec
+from dockerexec_ws.engine.killer import Killer
+from dockerexec_ws.errors import ConnectionClosedError, DockerExecError, EngineError, EngineUnavailableError
+from dockerexec_ws.protocol.flow import FlowControl
+from dockerexec_ws.protocol.framing import FramingError, StreamDemultiplexer
+from dockerexec_ws.protocol.messages import (
+    Code,
+    End,
+    Malformed,
+    Pause,
+    Resize,
+    Resume,
+    Stdin,
+    Unknown,
+    error_message,
+    parse_client_message,
+    server_message,
+    stopped_message,
+)
+from dockerexec_ws.server.output import OutputBuffer
+from dockerexec_ws.server.websocket import WebSocket
+
+logger = logging.getLogger(__name__)
+
+OUTPUT_LIMIT = 8 * 1024 * 1024
+"""Bytes of output that a session holds for a peer that does not read, while its process runs."""
+
+TTY_OUTPUT_LIMIT = 256 * 1024
+"""The same with a tty: what is held delays what the user sees after Ctrl-C."""
+
+STDIN_LIMIT = 8 * 1024 * 1024
+"""Bytes of stdin waiting for the process above which a client, which was sent 101 long before, is not read from."""
+
+STALL_POLL = 0.5
+"""Seconds between questions whether a process whose output is stalled has ended: 2 s after that the engine drops it."""
+
+AFTER_EXIT = 2 * 1024 * 1024
+"""Bytes of output taken without regard to the limit once the process has ended: more is a background child's."""
+
+SHUTDOWN_PATIENCE = 1.0
+"""Seconds that a peer has to take message 201 and the close frame."""
+
+
+class Cause(enum.Enum):
+    """Why a session ended."""
+
+    EXITED = "the process exited"
+    PEER_GONE = "the peer is gone"
+    SHUTDOWN = "the server is going away"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnd:
+    """How a session ended; *text* is for the peer, *close_code* from RFC 6455 section 7.4."""
+
+    cause: Cause
+    close_code: int = 1000
+    text: str = ""
+
+
+class Session:
+    """One session on an open *websocket*: *argv* runs in *container*, with a terminal if *tty*."""
+
+    def __init__(
+        self, websocket: WebSocket, engine: Engine, killer: Killer, container: str, argv: Sequence[str], *, tty: bool
+    ) -> None:
+        self.id = secrets.token_hex(8)
+        """A name for logs; not a secret and not the exec's id."""
+        self.argv = tuple(argv)
+        self.tty = tty
+        self.exit_code: int | None = None
+        """The process's exit code (0 to 255), once the engine has told it."""
+        self.ignored_messages = 0
+        """Messages of the client that had no meaning."""
+        self._websocket = websocket
+        self._engine = engine
+        self._killer = killer
+        self._container = container
+        self._exec: Exec | None = None
+        self._flow = FlowControl()
+        self._output = OutputBuffer(self._flow, TTY_OUTPUT_LIMIT if tty else OUTPUT_LIMIT)
+        self._stdin: deque[memoryview] = deque()
+        self._stdin_ended = False  # by the client's message 102
+        self._stdin_broken = False  # nobody takes any more
+        self._stdin_taken = Event()
+        self._stdin_writer: gevent.Greenlet[..., None] | None = None
+        self._size: tuple[int, int] | None = None  # rows and columns still to be set
+        self._resizer: gevent.Greenlet[..., None] | None = None
+        self._writer: gevent.Greenlet[..., None] | None = None
+        self._greenlets = Group()
+        self._ended: AsyncResult[SessionEnd] = AsyncResult()
+
+    def run(self) -> SessionEnd:
+        """Run the session; return when the peer is told, the connection closed and no process left."""
+        try:
+            self._start()
+            end = self._wait_for_end()
+        except gevent.GreenletExit:  # the server that called us is going away
+            end = SessionEnd(Cause.SHUTDOWN)
+        try:
+            self._finish(end)
+        finally:
+            self._websocket.abort()
+            self._greenlets.kill(block=False)
+        return end
+
+    def shutdown(self) -> None:
+        """End the session because the server is going away: message 201, close code 1001. Returns at once."""
+        self._websocket.send_soon(server_message(Code.SHUTDOWN))
+        self._output.abort()
+        self._end(SessionEnd(Cause.SHUTDOWN, 1001))
+
+    # The beginning and the end
+
+    def _start(self) -> None:
+        try:
+            self._exec = Exec(self._engine, self._container, self.argv, tty=self.tty)
+            self._exec.start()
+        except DockerExecError as error:
+            self._fail(str(error), error.close_code)
+        if self._ended.ready():
+            return
+        self._websocket.send_soon(server_message(Code.RESUME))
+        self._spawn(self._read_peer)
+        self._spawn(self._read_engine, self._exec)
+        self._writer = self._spawn(self._write_peer)
+
+    def _finish(self, end: SessionEnd) -> None:
+        killing = None
+        if self._exec is not None and self.exit_code is None:
+            killing = gevent.spawn(self._killer.end, self._container, self._exec.marker)
+        try:
+            match end.cause:
+                case Cause.EXITED:
+                    self._websocket.close()
+                case Cause.FAILED:
+                    self._websocket.send_soon(error_message(end.text))
+                    self._output.finish()
+                    if self._writer is not None:
+                        self._writer.join()
+                    self._websocket.close(end.close_code)
+                case Cause.SHUTDOWN:
+                    self._output.abort()
+                    self._websocket.close(1001, patience=SHUTDOWN_PATIENCE)
+                case Cause.PEER_GONE:
+                    self._websocket.close(patience=SHUTDOWN_PATIENCE)
+        finally:
+            # The stream stays open until the killer has reported: see Killer.end.
+            if killing is not None:
+                killing.join()
+            if self._exec is not None:
+                self._exec.close()
+
+    def _wait_for_end(self) -> SessionEnd:
+        end = self._ended.get()
+        assert end is not None
+        return end
+
+    def _end(self, end: SessionEnd) -> None:
+        if not self._ended.ready():  # the first one is the cause
+            self._ended.set(end)
+
+    def _fail(self, text: str, close_code: int = 1011) -> None:
+        self._end(SessionEnd(Cause.FAILED, close_code, text))
+
+    def _spawn(self, function: Callable[..., None], *arguments: object) -> "gevent.Greenlet[..., None]":
+        return self._greenlets.spawn(self._guard, function, *arguments)
+
+    def _guard(self, function: Callable[..., None], *arguments: object) -> None:
+        try:
+            function(*arguments)
+        except Exception:
+            # Whatever it is, the session must not hang on a greenlet that is no more.
+            logger.exception("session %s: %s failed", self.id, function.__name__)
+            self._fail("internal error")
+
+    # From the peer
+
+    def _read_peer(self) -> None:
+        while (message := self._websocket.receive()) is not None:
+            self._take_message(message.encode() if isinstance(message, str) else message)
+        self._output.abort()
+        logger.debug("session %s: %s", self.id, self._websocket.ending)
+        self._end(SessionEnd(Cause.PEER_GONE))
+
+    def _take_message(self, message: bytes) -> None:
+        match parse_client_message(message):
+            case Stdin(data):
+                self._take_stdin(data)
+            case End():
+                if self._stdin_ended:
+                    self._complain("stdin is closed")
+                self._stdin_ended = True
+                self._wake_stdin_writer()
+            case Resize(rows, columns):
+                if self.tty:
+                    self._size = rows, columns
+                    self._wake_resizer()
+                else:
+                    self._complain("cannot resize, not a tty instance")
+            case Resume():
+                self._flow.peer_resumed()
+                self._output.flow_changed()
+            case Pause():
+                self._flow.peer_paused()
+            case Malformed(text):
+                self._complain(text)
+            case Unknown(code):
+                self.ignored_messages += 1
+                logger.debug("session %s: ignored a message with code %s", self.id, code)
+
+    def _complain(self, text: str) -> None:
+        self._websocket.send_soon(error_message(text))
+
+    def _take_stdin(self, data: memoryview) -> None:
+        if self._stdin_ended:
+            self._complain("stdin is closed")
+            return
+        self._stdin.append(data)
+        if self._flow.stdin_received(len(data)):
+            self._websocket.send_soon(server_message(Code.PAUSE))
+            self._output.flow_changed()
+        self._wake_stdin_writer()
+        while self._flow.stdin_pending > STDIN_LIMIT and not self._ended.ready() and not self._websocket.ending:
+            self._stdin_taken.clear()
+            self._stdin_taken.wait(1.0)
+            self._websocket.watch()
+
+    def _wake_stdin_writer(self) -> None:
+        if self._stdin_writer is None:
+            self._stdin_writer = self._spawn(self._write_stdin, self._exec)
+
+    def _write_stdin(self, process: Exec) -> None:
+        while self._stdin:
+            data = self._stdin.popleft()
+            while data:
+                size = self._write_some(process, data)
+                data = data[size:]
+                if self._flow.stdin_taken(size):
+                    self._websocket.send_soon(server_message(Code.RESUME))
+                    self._output.flow_changed()
+                self._stdin_taken.set()
+        if self._stdin_ended and not self._stdin_broken:
+            try:
+                process.end_stdin()
+            except EngineUnavailableError:
+                self._stdin_broken = True
+        self._stdin_writer = None
+
+    def _write_some(self, process: Exec, data: memoryview) -> int:
+        if not self._stdin_broken:
+            try:
+                return process.write(data)
+            except EngineUnavailableError:
+                # The process, or the engine, is gone: _read_engine finds out which, and there may be output to come.
+                self._stdin_broken = True
+        return len(data)
+
+    def _wake_resizer(self) -> None:
+        if self._resizer is None:
+            self._resizer = self._spawn(self._resize, self._exec)
+
+    def _resize(self, process: Exec) -> None:
+        while self._size is not None:
+            (rows, columns), self._size = self._size, None
+            try:
+                process.resize(rows, columns)
+            except EngineError as error:
+                self._complain(f"cannot resize: {error}")
+        self._resizer = None
+
+    # From the engine
+
+    def _read_engine(self, process: Exec) -> None:
+        try:
+            self._read_output(process)
+            self.exit_code = process.exit_code()
+        except (DockerExecError, FramingError) as error:
+            self._fail(str(error))
+        else:
+            self._output.finish()
+
+    def _read_output(self, process: Exec) -> None:
+        """Move the exec's output into the buffer until it ends, or until only a background child can be writing."""
+        demultiplexer = None if self.tty else StreamDemultiplexer()
+        first = True
+        allowance: int | None = None  # bytes still to be taken, once the process has ended
+        while allowance is None or allowance > 0:
+            data = process.read()
+            if not data:
+                if demultiplexer is not None and demultiplexer.in_frame:
+                    raise EngineUnavailableError("the engine broke off its stream")
+                return
+            for code, piece in demultiplexer.feed(data) if demultiplexer else [(Code.STDOUT, data)]:
+                if first and not self.tty and _is_runtime_text(process, piece):
+                    code = Code.STDERR
+                first = False
+                self._output.put(code, piece)
+            if allowance is not None:
+                allowance -= len(data)
+            elif self._output.full and self._ended_while_stalled(process):
+                allowance = AFTER_EXIT
+
+    def _ended_while_stalled(self, process: Exec) -> bool:
+        """Wait until the buffer has room again (False) or the process has ended meanwhile (True)."""
+        while not self._output.wait_for_room(STALL_POLL):
+            try:
+                if process.inspect().ended:
+                    return True
+            except EngineError:
+                logger.debug("session %s: the engine did not tell the state of a stalled exec", self.id)
+        return False
+
+    # To the peer
+
+    def _write_peer(self) -> None:
+        try:
+            while (piece := self._output.take()) is not None:
+                self._websocket.send(server_message(*piece))
+            if self.exit_code is not None and not self._output.aborted:
+                self._websocket.send(stopped_message(self.exit_code))
+                self._end(SessionEnd(Cause.EXITED))
+        except ConnectionClosedError:
+            pass  # _read_peer finds out how
+
+
+def _is_runtime_text(process: Exec, first_output: bytes) -> bool:
+    """Tell whether the exec's *first_output* is the runtime's own text on why the command cannot be run.
+
+    The engine writes that to stdout, with CR LF at its end, when it knows already that there is no process.
+    """
+    return first_output.endswith(b"\r\n") and process.inspect().never_started

@@ -1,0 +1,171 @@
+"""The one way from a WSGI request to a WebSocket, whichever server the request came through.
+
+- gevent's pywsgi with ``Handler`` (a gevent-websocket handler): the handler gives its socket away;
+- gunicorn's stock gevent worker: the socket is in the environ;
+- gunicorn with gevent-websocket's worker: that has upgraded already; its socket is taken over.
+"""
+
+import http
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gevent
+from geventwebsocket.handler import WebSocketHandler
+from websockets.datastructures import Headers
+from websockets.frames import CloseCode
+from websockets.http11 import Request, Response
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+from dockerexec_ws.server.websocket import WebSocket, protocol_logger
+
+Environ = dict[str, Any]
+
+REQUEST_TIMEOUT = 10.0
+"""Seconds within which a request's head has to be complete."""
+
+_TAKE_SOCKET = "dockerexec_ws.take_socket"
+_VERSION = "13"
+
+
+class RefusedError(Exception):
+    """The request does not become a WebSocket; carries the HTTP response to give.
+
+    *close_code* (RFC 6455 section 7.4) is for a peer that has been upgraded before the application was asked.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        text: str,
+        headers: Sequence[tuple[str, str]] = (),
+        *,
+        close_code: int = CloseCode.POLICY_VIOLATION,
+    ) -> None:
+        super().__init__(f"{status} {text}")
+        self.status = f"{status} {http.HTTPStatus(status).phrase}"
+        self.body = f"{text}\n".encode()
+        self.headers = [
+            *headers,
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Content-Length", str(len(self.body))),
+        ]
+        self.text = text
+        self.close_code = close_code
+
+
+class Handler(WebSocketHandler):  # type: ignore[misc]  # it has no types
+    """The handler class for gevent's WSGIServer: leaves it to the application whether to upgrade, and when."""
+
+    # Not the property of the base class, which sets up logging for the whole process.
+    logger = logging.getLogger("dockerexec_ws.requests")
+
+    def read_requestline(self) -> str:
+        """Read the request's first line; REQUEST_TIMEOUT runs from here on, for the whole head."""
+        self._deadline = gevent.Timeout.start_new(REQUEST_TIMEOUT, TimeoutError("the request's head took too long"))
+        try:
+            line = str(super().read_requestline())
+        except BaseException:
+            self._deadline.close()
+            raise
+        if not line:
+            self._deadline.close()
+        return line
+
+    def read_request(self, raw_requestline: str) -> bool:
+        """Read the rest of the request's head."""
+        try:
+            return bool(super().read_request(raw_requestline))
+        finally:
+            self._deadline.close()
+
+    def upgrade_websocket(self) -> None:
+        """Instead of upgrading at once, let the application do it by ``upgrade``."""
+        self.environ[_TAKE_SOCKET] = self._take_socket
+
+    def _take_socket(self) -> tuple[socket.socket, bytes]:
+        self.close_connection = True
+        self.status = b"101 Switching Protocols"  # for the log
+        self.headers_sent = True  # there is no response left to send
+        return self.socket, _buffered(self.rfile, self.socket)
+
+
+def upgrade(environ: Environ, *, max_size: int, ping_interval: float, ping_timeout: float) -> WebSocket:
+    """Answer the opening handshake and return the open connection.
+
+    *max_size* limits a message, in bytes. After the connection's end the application has to return
+    ``end_of_request(environ)``. Raises RefusedError: nothing was answered yet.
+    """
+    # Its parser is for frames only: the server has read the request.
+    protocol = ServerProtocol(state=State.OPEN, max_size=max_size, logger=protocol_logger)
+    upgraded = environ.get("wsgi.websocket")
+    if upgraded is not None:
+        sock = upgraded.handler.socket
+        early = _buffered(upgraded.handler.rfile, sock)
+        upgraded.closed = True  # or its handler would append a close frame
+    else:
+        response = ServerProtocol(logger=protocol_logger).accept(_request(environ))
+        if response.status_code != http.HTTPStatus.SWITCHING_PROTOCOLS:
+            raise _refusal(environ, response)
+        sock, early = _find_socket(environ)
+        protocol.writes.append(response.serialize())
+    return WebSocket(sock, protocol, early=early, ping_interval=ping_interval, ping_timeout=ping_timeout)
+
+
+def end_of_request(environ: Environ) -> list[bytes]:
+    """Return what the application returns after ``upgrade``, so that the server adds nothing to the connection.
+
+    Raises StopIteration, which is the sign for it, under gunicorn's stock gevent worker.
+    """
+    if _TAKE_SOCKET not in environ and "wsgi.websocket" not in environ:
+        raise StopIteration
+    return []
+
+
+def _find_socket(environ: Environ) -> tuple[socket.socket, bytes]:
+    take: Callable[[], tuple[socket.socket, bytes]] | None = environ.get(_TAKE_SOCKET)
+    if take is not None:
+        return take()
+    sock = environ.get("gunicorn.socket")
+    if sock is None:
+        raise RefusedError(
+            500,
+            "This server cannot serve WebSockets: run it with gunicorn's gevent worker, or give gevent's WSGIServer "
+            "handler_class=dockerexec_ws.Handler.",
+        )
+    return sock, environ["wsgi.input"].reader.unreader.take_buffered()
+
+
+def _buffered(reader: Any, sock: socket.socket) -> bytes:
+    """Return what *reader*, a buffered reader on *sock*, holds already."""
+    sock.settimeout(0)
+    return bytes(reader.peek())
+
+
+def _request(environ: Environ) -> Request:
+    headers = Headers()
+    for key, value in environ.items():
+        if key.startswith("HTTP_"):
+            headers[key[5:].replace("_", "-")] = value
+    if environ.get("CONTENT_LENGTH") not in (None, "", "0") or "HTTP_TRANSFER_ENCODING" in environ:
+        raise RefusedError(400, "A request for a WebSocket has no body.")
+    return Request(
+        path=environ.get("PATH_INFO", ""),
+        headers=headers,
+        method=environ["REQUEST_METHOD"],
+        protocol=environ["SERVER_PROTOCOL"],
+    )
+
+
+def _refusal(environ: Environ, response: Response) -> RefusedError:
+    status = response.status_code
+    headers = [(name, response.headers[name]) for name in ("Allow", "Upgrade") if name in response.headers]
+    if environ.get("HTTP_SEC_WEBSOCKET_VERSION", _VERSION) != _VERSION:  # RFC 6455 section 4.2.2
+        status = http.HTTPStatus.UPGRADE_REQUIRED
+        headers = [("Sec-WebSocket-Version", _VERSION), ("Upgrade", "websocket")]
+    elif status == http.HTTPStatus.HTTP_VERSION_NOT_SUPPORTED:  # HTTP/1.0 is served here, but cannot be upgraded
+        status = http.HTTPStatus.UPGRADE_REQUIRED
+        headers = [("Upgrade", "websocket")]
+    return RefusedError(status, response.body.decode().strip(), headers)
