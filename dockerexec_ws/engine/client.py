@@ -74,10 +74,13 @@ class Engine:
         argv: Sequence[str],
         *,
         environment: Sequence[str],
+        user: str = "",
         stdin: bool = False,
         tty: bool = False,
     ) -> str:
         """Create an exec and return its id (API: POST /containers/(id)/exec).
+
+        *environment* has ``NAME=VALUE`` strings; an empty *user* is the container's own.
 
         Raises ContainerNotFoundError, EngineUnavailableError, EngineError (a container that is not running, say).
         """
@@ -88,6 +91,7 @@ class Engine:
                     list(argv),
                     stdin=stdin,
                     tty=tty,
+                    user=user,
                     environment=list(environment),
                     # The engine's default, Ctrl-P Ctrl-Q, would withhold a Ctrl-P and end the session with a made-up
                     # code. There is no "none": this sequence is one that nobody types.

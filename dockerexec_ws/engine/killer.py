@@ -2,9 +2,12 @@
 
 Each session's processes carry a random environment variable, which their children inherit. A shell script that runs in
 the container finds every process with it in /proc/PID/environ, the descendants of those and whatever shares a session
-(setsid) with them, and signals them until none is left. It needs a shell in the image and nothing on the host, so it
-works with a remote engine too. What escapes is a process that cleared its environment *and* was reparented *and*
-started a session of its own.
+(setsid) with them, and signals them until none is left. Not even root can read the environment of other users'
+processes there (it lacks CAP_SYS_PTRACE), so the script reports which users have such processes, and runs as each of
+them too. It needs a shell in the image and nothing on the host, so it works with a remote engine.
+
+What escapes is a process that cleared its environment and has no parent of the session left: reparented and in a
+session of its own, or the exec's first process itself.
 """
 
 import logging
@@ -28,12 +31,20 @@ TIMEOUT = 15.0
 GATHER = 0.02
 """Seconds to wait for more sessions that end at the same moment: one script then ends all of them."""
 
-_REPORT = re.compile(rb"^left (\d+)$", re.MULTILINE)
+_LEFT = re.compile(rb"^left (\d+)$", re.MULTILINE)
+_USERS = re.compile(rb"^users (.*)$", re.MULTILINE)
 
 # POSIX shell, builtins only, but for sleep and (where there is one, for its speed) grep. $1: tenths of a second between
-# HUP and KILL; the rest: the variables. Prints "left N" when it is done.
+# HUP and KILL; the rest: the variables. Prints "users" with its own user and those of the processes that it
+# could not look into, as UID:GID; then, when it is done, "left" and the number of processes left.
 _SCRIPT = r"""
 grace=$1; shift
+user_of() { # sets user to the numbers of a process's user and group: both have to match to look into it
+    user=
+    while read -r key value _; do
+        case $key in Uid:) user=$value ;; Gid:) user=$user:$value; return 0 ;; esac
+    done </proc/$1/status
+} 2>/dev/null
 marked() { # the processes that carry one of the variables
     if command -v grep >/dev/null 2>&1; then
         expressions=
@@ -70,6 +81,16 @@ find_all() { # sets found to the pids, between spaces
         done
     done
 }
+user_of $$
+users=" $user "
+for file in /proc/[0-9]*/environ; do
+    if ! { true <"$file"; } 2>/dev/null; then
+        pid=${file#/proc/}
+        user_of "${pid%/environ}"
+        case $users in *" $user "*) ;; *) users="$users$user " ;; esac
+    fi
+done
+echo users $users
 ours=' ' # sessions (setsid) whose members are ours: a new one is only ever made by a process that is
 hung_up=' '
 passes=0
@@ -119,7 +140,7 @@ class Killer:
         done = False
         try:
             with gevent.Timeout(TIMEOUT, TimeoutError("it did not report in time")):
-                left = self._run_script(container, [marker for marker, _ in batch])
+                left = _Run(self._engine, container, [marker for marker, _ in batch]).left()
             done = left == 0
             if not done:
                 logger.error("%d processes of ended sessions are left in container %s", left, container)
@@ -131,20 +152,52 @@ class Killer:
             for _, result in batch:
                 result.set(done)
 
-    def _run_script(self, container: str, markers: list[str]) -> int:
-        argv = ["/bin/sh", "-c", _SCRIPT, "sh", str(round(GRACE * 10)), *markers]
-        stream = self._engine.start_exec(self._engine.create_exec(container, argv, environment=[]), tty=False)
+
+class _Run:
+    """The script, run as the execs' user and, at the same time, as every other user who has processes it cannot see."""
+
+    def __init__(self, engine: Engine, container: str, markers: list[str]) -> None:
+        self._engine = engine
+        self._container = container
+        self._markers = markers
+        self._users: set[str] = set()  # those that the script has run as, or does
+        self._greenlets: list[gevent.Greenlet[..., int]] = []
+
+    def left(self) -> int:
+        """Run to the end; return how many processes are left. Raises EngineError."""
+        try:
+            left = self._run_as("")
+            for greenlet in self._greenlets:  # which may start more of them
+                left += greenlet.get() or 0
+        finally:
+            gevent.killall(self._greenlets, block=False)
+        return left
+
+    def _run_as(self, user: str) -> int:
+        argv = ["/bin/sh", "-c", _SCRIPT, "sh", str(round(GRACE * 10)), *self._markers]
+        stream = self._engine.start_exec(
+            self._engine.create_exec(self._container, argv, environment=[], user=user), tty=False
+        )
         try:
             demultiplexer = StreamDemultiplexer()
             output = b""
+            reported = False
             # Not to the end of the stream: the engine can hold that back while another session's is unread.
-            while not (report := _REPORT.search(output)):
+            while not (left := _LEFT.search(output)):
                 data = stream.read()
                 if not data:
-                    raise EngineError(
-                        f"the image has no usable shell ({output[-200:].decode(errors='replace').strip()})"
-                    )
+                    said = output[-200:].decode(errors="replace").strip()
+                    raise EngineError(f"the image has no usable shell, or it was killed ({said})")
                 output += b"".join(payload for _, payload in demultiplexer.feed(data))
-            return int(report[1])
+                if not reported and (users := _USERS.search(output)):
+                    reported = True
+                    self._run_as_others(*users[1].decode().split())
+            return int(left[1])
         finally:
             stream.close()
+
+    def _run_as_others(self, own: str, *others: str) -> None:
+        self._users.add(own)
+        for user in set(others) - self._users:
+            self._users.add(user)
+            self._greenlets.append(gevent.spawn(self._run_as, user))

@@ -227,9 +227,7 @@ def _port(url: SplitResult) -> int | None:
 def _parse_query(query: str) -> tuple[list[str], bool]:
     """Return argv and tty; raises RequestRefusedError."""
     try:
-        fields = [
-            (key.decode(), value.decode()) for key, value in parse_qsl(query.encode("latin-1"), keep_blank_values=True)
-        ]
+        fields = parse_qsl(query.encode("latin-1").decode(), keep_blank_values=True, errors="strict")
     except UnicodeDecodeError as error:
         raise RequestRefusedError("the query parameters are not UTF-8") from error
     argv = [value for key, value in fields if key == "command"]

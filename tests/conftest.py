@@ -1,0 +1,151 @@
+"""Fixtures: a real engine, containers of the tests' own, servers; and what makes a hanging test tell where it hangs."""
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import contextlib
+import os
+import pathlib
+import secrets
+import subprocess
+import sys
+
+import docker
+import gevent
+import pytest
+from gevent.util import print_run_info
+
+from dockerexec_ws import DockerExecServer
+from tests.peer import Peer
+
+ROOT = pathlib.Path(__file__).parent.parent
+IMAGE = "dockerexec-ws-demo:1"
+LABEL = "dockerexec-ws.test"
+# Every wait of a test is bounded by this; slow machines scale it.
+TIMEOUT = 60 * float(os.environ.get("DOCKEREXEC_WS_TEST_TIME_SCALE", "1"))
+IN_CI = os.environ.get("CI") == "true"
+
+
+class HangingTestError(BaseException):
+    """A test did not end in time; no `except Exception` may take it for a fault of its own."""
+
+
+def pytest_addoption(parser):
+    parser.addoption("--all", action="store_true", help="also what takes long: 1 GB streams, hundreds of sessions")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--all"):
+        kept = [item for item in items if "slow" not in item.keywords]
+        config.hook.pytest_deselected(items=[item for item in items if "slow" in item.keywords])
+        items[:] = kept
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    limit = TIMEOUT * (10 if "slow" in item.keywords else 1)
+    with gevent.Timeout(limit, HangingTestError(f"{item.nodeid} did not end within {limit:.0f} s")):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if call.excinfo is not None and call.excinfo.errisinstance(HangingTestError):
+        print_run_info(file=sys.stderr)
+    if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which is a failure with CI=true: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def docker_host():
+    """The address of a real engine."""
+    address = os.environ.get("DOCKER_HOST")
+    if not address:
+        address = subprocess.run(
+            [ROOT / "bin/engine", "up"], stdout=subprocess.PIPE, text=True, check=True
+        ).stdout.strip()
+        os.environ["DOCKER_HOST"] = address
+    return address
+
+
+@pytest.fixture(scope="session")
+def docker_api(docker_host):
+    api = docker.APIClient(docker_host)
+    yield api
+    api.close()
+
+
+@contextlib.contextmanager
+def running_container(api, **options):
+    """A container of the demo image with a unique name, removed at the end."""
+    name = f"dockerexec-ws-test-{secrets.token_hex(4)}"
+    host_config = api.create_host_config(network_mode="none", **options.pop("host_config", {}))
+    api.create_container(IMAGE, name=name, labels={LABEL: "1"}, host_config=host_config, **options)
+    try:
+        api.start(name)
+        yield name
+    finally:
+        with contextlib.suppress(docker.errors.NotFound):
+            api.remove_container(name, force=True)
+
+
+@pytest.fixture(scope="session")
+def shared_container(docker_api):
+    with running_container(docker_api) as name:
+        yield name
+
+
+@pytest.fixture
+def container(shared_container, docker_api):
+    """A running container; the test must leave no process in it."""
+    yield shared_container
+    assert processes(docker_api, shared_container) == []
+
+
+@pytest.fixture
+def own_container(docker_api):
+    """A running container that the test may stop, pause or remove."""
+    with running_container(docker_api) as name:
+        yield name
+
+
+def processes(api, container):
+    """The command lines of the container's processes, but for its own two (a shell that sleeps) and zombies."""
+    top = api.top(container, "axo pid,stat,args")
+    return [args for _, stat, args in top["Processes"] if stat[0] != "Z" and "sleep 3600" not in args]
+
+
+def wait_until(condition, timeout=10.0):
+    """Wait until *condition* returns something true, and return that."""
+    with gevent.Timeout(timeout * TIMEOUT / 60, AssertionError(f"not within {timeout} s: {condition}")):
+        while not (result := condition()):
+            gevent.sleep(0.02)
+        return result
+
+
+@pytest.fixture(autouse=True)
+def _close_peers():
+    yield
+    while Peer.made:
+        Peer.made.pop().socket.close()
+
+
+@pytest.fixture
+def serve(container, docker_host):
+    """A function that starts a server for the container, in this process; they are closed at the end."""
+    with contextlib.ExitStack() as stack:
+
+        def start(container_id=container, **options):
+            options = {"port": 0, "path": "x", "docker_host": docker_host} | options
+            return stack.enter_context(DockerExecServer(container_id, **options))
+
+        yield start
+
+
+@pytest.fixture
+def server(serve):
+    return serve()
