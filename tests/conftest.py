@@ -90,6 +90,8 @@ def running_container(api, **options):
         yield name
     finally:
         with contextlib.suppress(docker.errors.NotFound):
+            if api.inspect_container(name)["State"]["Paused"]:
+                api.unpause(name)  # or its removal would hang
             api.remove_container(name, force=True)
 
 

@@ -138,16 +138,18 @@ class Killer:
     def _run(self, container: str) -> None:
         batch = self._batches.pop(container)
         done = False
+        timeout = gevent.Timeout(TIMEOUT)
         try:
-            with gevent.Timeout(TIMEOUT, TimeoutError("it did not report in time")):
+            with timeout:
                 left = _Run(self._engine, container, [marker for marker, _ in batch]).left()
             done = left == 0
             if not done:
                 logger.error("%d processes of ended sessions are left in container %s", left, container)
         except ContainerNotFoundError:
             done = True  # and with the container all its processes are gone
-        except (DockerExecError, TimeoutError) as error:
-            logger.error("processes of %d ended sessions may be left in container %s: %s", len(batch), container, error)
+        except (DockerExecError, gevent.Timeout) as error:
+            why = f"no report within {TIMEOUT} s" if error is timeout else error
+            logger.error("processes of %d ended sessions may be left in container %s: %s", len(batch), container, why)
         finally:
             for _, result in batch:
                 result.set(done)

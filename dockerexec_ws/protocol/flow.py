@@ -1,13 +1,16 @@
 """Flow control of a session: when messages 100 and 101 are due, and when a client's 101 counts.
 
-What the original's client needs (its source, and tried): it stops above 8 MiB of outstanding stdin until a 100
-comes, so 100 is due at least after every 4 MiB that the process has taken. And while our 101 holds its stdin back it
-holds its own 100 back too, so its 101 must not hold our output back then: both sides would wait for ever.
+What the original's client needs (its source, and tried): it stops above 8 MiB of outstanding stdin, each message's
+code byte included, until a 100 comes. And while our 101, or its own stop, holds its stdin back, it holds its own 100
+back too: its 101 must not hold our output back while ours holds its stdin, or both sides would wait for ever.
+
+So that the client never stops by itself while no 100 is due, what may be pending without a 101 and what may be taken
+without a 100 must together stay well below 8 MiB, even where every byte of stdin comes with a code byte of its own.
 """
 
-PAUSE_ABOVE = 4 * 1024 * 1024
+PAUSE_ABOVE = 2 * 1024 * 1024
 RESUME_BELOW = 1024 * 1024
-RESUME_EVERY = 4 * 1024 * 1024
+RESUME_EVERY = 1024 * 1024
 
 
 class FlowControl:

@@ -85,7 +85,7 @@ class WebSocket:
         self._write_lock = BoundedSemaphore()
         self._flusher: gevent.Greenlet[[], None] | None = None
         self._owed_frames = 0
-        self._receiving = False
+        self._receive_lock = BoundedSemaphore()
         self._eof = Event()  # the peer's bytes have ended, or nobody wants them any more
         sock.settimeout(None)
         with contextlib.suppress(OSError):  # a unix socket has no such option
@@ -97,7 +97,8 @@ class WebSocket:
         while not self._messages:
             if self.ending or self._eof.is_set():
                 return None
-            self._receive_some()
+            with self._receive_lock:
+                self._receive_some()
         return self._messages.popleft()
 
     def send(self, message: bytes | str) -> None:
@@ -146,11 +147,7 @@ class WebSocket:
     # Receiving
 
     def _receive_some(self) -> None:
-        self._receiving = True
-        try:
-            data = self._read()
-        finally:
-            self._receiving = False
+        data = self._read()
         if data:
             self._protocol.receive_data(data)
         else:
@@ -235,12 +232,9 @@ class WebSocket:
         while not self._eof.is_set() and time.monotonic() < deadline:
             if self._keepalive.undelivered():
                 deadline = time.monotonic() + CLOSE_TIMEOUT
-            with _at_most(0.5):
-                if self._receiving:
-                    self._eof.wait()
-                else:
-                    self._receive_some()
-                    self._messages.clear()
+            with _at_most(0.5), self._receive_lock:
+                self._receive_some()
+                self._messages.clear()
 
     # Sending
 

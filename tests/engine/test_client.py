@@ -1,0 +1,114 @@
+"""How an engine is found, and what is said when it is not."""
+
+import contextlib
+import gc
+import socket
+import warnings
+
+import gevent
+import pytest
+from gevent.server import StreamServer
+
+from dockerexec_ws.engine.client import Engine, engine_address
+from dockerexec_ws.errors import ContainerNotFoundError, EngineUnavailableError, SettingsError
+
+
+# docker-py leaves the unix socket open whose connect() failed; it is collected here, where that is no error.
+leaves_a_socket = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+
+
+@pytest.fixture(autouse=True)
+def _collect_garbage():
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
+def test_the_engine_is_given_in_one_way_only():
+    assert engine_address(None, None) is None
+    assert engine_address("tcp://1.2.3.4:5", None) == "tcp://1.2.3.4:5"
+    assert engine_address(None, "/a/b") == "unix:///a/b"
+    with pytest.raises(SettingsError, match="not both"):
+        engine_address("tcp://1.2.3.4:5", "/a/b")
+
+
+def test_docker_host_is_the_default(docker_host, monkeypatch, container):
+    monkeypatch.setenv("DOCKER_HOST", docker_host)
+    assert len(Engine().container_id(container)) == 64
+
+
+@leaves_a_socket
+def test_without_docker_host_the_default_socket(monkeypatch):
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setattr("dockerexec_ws.engine.client.DEFAULT_SOCKET", "/nonexistent/docker.sock")
+    with pytest.raises(EngineUnavailableError, match=r"unix:///nonexistent/docker\.sock"):
+        Engine()
+
+
+@leaves_a_socket
+@pytest.mark.parametrize("address", ["unix:///nonexistent/docker.sock", "tcp://127.0.0.1:1"])
+def test_an_engine_that_does_not_answer_is_named_with_what_to_do(address):
+    with pytest.raises(EngineUnavailableError, match=address) as error:
+        Engine(address)
+    assert "--docker-host" in str(error.value)
+
+
+def test_something_else_that_answers(tmp_path):
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "s"))
+    listener.listen()
+    with listener, pytest.raises(EngineUnavailableError, match="no Docker Engine answers"):
+        Engine(f"unix://{tmp_path / 's'}", timeout=1)
+
+
+@pytest.mark.parametrize("address", ["ssh://host", "nonsense://x", "tcp://x:notaport"])
+def test_an_address_that_makes_no_sense(address):
+    with pytest.raises((SettingsError, EngineUnavailableError)):
+        Engine(address)
+
+
+def test_tls_settings_that_make_no_sense(monkeypatch, tmp_path):
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
+    with pytest.raises(SettingsError, match="TLS"):
+        Engine("tcp://127.0.0.1:1")
+
+
+def test_a_container_that_is_not_there(docker_host):
+    with pytest.raises(ContainerNotFoundError, match="'nosuch'"):
+        Engine(docker_host).container_id("nosuch")
+
+
+def test_an_engine_behind_tcp(docker_host, container):
+    with engine_on_tcp(docker_host) as address:
+        engine = Engine(address)
+        stream = engine.start_exec(engine.create_exec(container, ["cat"], environment=[], stdin=True), tty=False)
+        stream.write(memoryview(b"over tcp"))
+        stream.half_close()
+        received = b""
+        while piece := stream.read():
+            received += piece
+        assert received[8:] == b"over tcp"
+        stream.close()
+
+
+@contextlib.contextmanager
+def engine_on_tcp(docker_host):
+    """The engine's unix socket, offered on a TCP port; half-closes are passed on."""
+
+    def relay(client, _address):
+        with client, socket.socket(socket.AF_UNIX) as engine:
+            engine.connect(docker_host.removeprefix("unix://"))
+            gevent.joinall([gevent.spawn(copy, client, engine), gevent.spawn(copy, engine, client)])
+
+    def copy(source, target):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    server = StreamServer(("127.0.0.1", 0), relay)
+    server.start()
+    yield f"tcp://127.0.0.1:{server.server_port}"
+    server.stop(timeout=0)

@@ -1,0 +1,132 @@
+"""Execs against a real engine, and against a stand-in for what a real one does not show."""
+
+import time
+
+import gevent
+import pytest
+
+from dockerexec_ws.engine import exec as exec_module
+from dockerexec_ws.engine.client import Engine
+from dockerexec_ws.engine.exec import Exec
+from dockerexec_ws.engine.killer import Killer
+from dockerexec_ws.errors import EngineError, EngineUnavailableError
+from dockerexec_ws.protocol.framing import StreamDemultiplexer
+from dockerexec_ws.protocol.messages import Code
+from tests.standin import StandInEngine, frame
+
+ENDED = {"Running": False, "ExitCode": 3, "Pid": 1}
+RUNNING = {"Running": True, "ExitCode": None, "Pid": 1}
+UNKNOWN = {"Running": False, "ExitCode": None, "Pid": 1}
+
+
+@pytest.fixture
+def engine(docker_host):
+    return Engine(docker_host)
+
+
+def started(engine, container, *argv, tty=False):
+    process = Exec(engine, container, argv, tty=tty)
+    process.start()
+    return process
+
+
+def read_all(process):
+    data = b""
+    while piece := process.read():
+        data += piece
+    return data
+
+
+def test_no_byte_that_comes_with_the_head_is_lost(tmp_path):
+    stream = frame(1, b"first") + frame(2, b"second")
+    with StandInEngine(tmp_path / "s", stream=stream) as standin:
+        process = started(Engine(standin.address), "c", "x")
+        assert read_all(process) == stream
+        process.close()
+
+
+def test_exit_code_is_asked_for_until_it_is_known(tmp_path):
+    """Nothing orders the end of the stream after the exit."""
+    with StandInEngine(tmp_path / "s", states=[RUNNING, RUNNING, UNKNOWN, ENDED]) as standin:
+        process = started(Engine(standin.address), "c", "x")
+        assert process.exit_code() == 3
+        process.close()
+    assert standin.requests.count("GET /exec/e0/json") == 4
+
+
+def test_exit_code_is_never_invented(tmp_path, monkeypatch):
+    monkeypatch.setattr(exec_module, "EXIT_CODE_TIMEOUT", 0.3)
+    with StandInEngine(tmp_path / "s", states=[UNKNOWN]) as standin:
+        process = started(Engine(standin.address), "c", "x")
+        with pytest.raises(EngineError, match="exit code"):
+            process.exit_code()
+        process.close()
+
+
+def test_resize_is_tried_again_while_the_exec_is_about_to_start(tmp_path):
+    with StandInEngine(tmp_path / "s", states=[RUNNING]) as standin:
+        standin.resize_failures = 3
+        process = started(Engine(standin.address), "c", "x", tty=True)
+        process.resize(24, 80)
+        process.close()
+    assert standin.requests.count("POST /exec/e0/resize?h=24&w=80") == 4
+
+
+def test_resize_gives_up_in_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(exec_module, "RESIZE_TIMEOUT", 0.2)
+    with StandInEngine(tmp_path / "s", states=[RUNNING]) as standin:
+        standin.resize_failures = 1000
+        process = started(Engine(standin.address), "c", "x", tty=True)
+        with pytest.raises(EngineError, match="cannot resize"):
+            process.resize(24, 80)
+        process.close()
+
+
+def test_resize_of_an_ended_exec_is_nothing(tmp_path):
+    with StandInEngine(tmp_path / "s", states=[ENDED]) as standin:
+        standin.resize_failures = 1000
+        process = started(Engine(standin.address), "c", "x", tty=True)
+        process.resize(24, 80)
+        process.close()
+
+
+def test_an_idle_stream_has_no_timeout(tmp_path, docker_host, container):
+    """docker-py puts its 60 s for answers on the stream's socket as well."""
+    engine = Engine(docker_host, timeout=1)
+    process = started(engine, container, "bash", "-c", "sleep 2.5; echo late")
+    begin = time.monotonic()
+    ((code, data),) = StreamDemultiplexer().feed(process.read())
+    assert (code, data) == (Code.STDOUT, b"late\n")
+    assert time.monotonic() - begin > 1.5
+    assert process.exit_code() == 0
+    process.close()
+
+
+def test_a_hanging_engine_is_an_error_within_the_timeout(tmp_path):
+    with StandInEngine(tmp_path / "s", hang_on="/exec") as standin:
+        engine = Engine(standin.address, timeout=1)
+        begin = time.monotonic()
+        with pytest.raises(EngineUnavailableError):
+            Exec(engine, "c", ["x"], tty=False)
+        assert time.monotonic() - begin < 5
+
+
+def test_close_wakes_a_reader(tmp_path, engine, container):
+    process = started(engine, container, "sleep", "1000")
+
+    def read():
+        with pytest.raises(EngineUnavailableError):
+            raise EngineUnavailableError if process.read() == b"" else AssertionError
+
+    reader = gevent.spawn(read)
+    gevent.idle()
+    process.close()
+    reader.get(timeout=5)
+    assert Killer(engine).end(container, process.marker)
+
+
+def test_state_of_a_command_that_cannot_be_run(engine, container):
+    process = started(engine, container, "nosuch")
+    assert b"not found" in read_all(process)
+    assert process.inspect().never_started
+    process.close()

@@ -1,0 +1,113 @@
+import struct
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dockerexec_ws.protocol.messages import (
+    Code,
+    End,
+    Malformed,
+    Pause,
+    Resize,
+    Resume,
+    Stdin,
+    Unknown,
+    error_message,
+    parse_client_message,
+    server_message,
+    stopped_message,
+)
+
+CLIENT_CODES = {0, 50, 100, 101, 102}
+
+
+def test_the_codes_are_the_originals():
+    assert {code.name: code.value for code in Code} == {
+        "STDIN": 0,
+        "STDOUT": 1,
+        "STDERR": 2,
+        "RESIZE": 50,
+        "RESUME": 100,
+        "PAUSE": 101,
+        "END": 102,
+        "STOPPED": 200,
+        "SHUTDOWN": 201,
+        "ERROR": 202,
+    }
+
+
+@pytest.mark.parametrize(
+    ("message", "meaning"),
+    [
+        (b"\x64", Resume()),
+        (b"\x65", Pause()),
+        (b"\x66", End()),
+        (b"\x64 and a payload", Resume()),
+        (b"\x65 and a payload", Pause()),
+        (b"\x66 and a payload", End()),
+        (b"", Unknown(None)),
+    ],
+)
+def test_messages_without_a_payload(message, meaning):
+    assert parse_client_message(message) == meaning
+
+
+@settings(deadline=None)
+@given(st.binary())
+def test_stdin_is_every_byte_after_the_code(data):
+    assert parse_client_message(b"\0" + data) == Stdin(memoryview(data))
+
+
+def test_stdin_is_not_copied():
+    message = b"\0" + bytes(1024)
+    assert parse_client_message(message).data.obj is message
+
+
+@settings(deadline=None)
+@given(rows=st.integers(0, 0xFFFF), columns=st.integers(0, 0xFFFF))
+def test_resize_is_rows_then_columns_in_little_endian(rows, columns):
+    assert parse_client_message(b"\x32" + struct.pack("<HH", rows, columns)) == Resize(rows, columns)
+
+
+def test_resize_bytes():
+    assert parse_client_message(b"\x32\x18\x00\x50\x01") == Resize(rows=24, columns=336)
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=16).filter(lambda payload: len(payload) != 4))
+def test_a_short_or_long_resize_is_told_apart_from_a_good_one(payload):
+    meaning = parse_client_message(b"\x32" + payload)
+    assert isinstance(meaning, Malformed)
+    assert (
+        f"4 bytes after its code (rows and columns, two unsigned 16-bit little-endian numbers), not {len(payload)}"
+        in (meaning.text)
+    )
+
+
+@settings(deadline=None)
+@given(code=st.integers(0, 255).filter(lambda code: code not in CLIENT_CODES), payload=st.binary(max_size=8))
+def test_any_other_code_is_unknown_the_servers_own_included(code, payload):
+    assert parse_client_message(bytes([code]) + payload) == Unknown(code)
+
+
+@pytest.mark.parametrize("code", Code)
+def test_a_server_message_is_its_code_and_payload(code):
+    assert server_message(code) == bytes([code.value])
+    assert server_message(code, b"\0\xff%b") == bytes([code.value]) + b"\0\xff%b"
+
+
+@pytest.mark.parametrize("exit_code", [0, 1, 126, 127, 128, 137, 255])
+def test_the_exit_code_is_one_unsigned_byte(exit_code):
+    assert stopped_message(exit_code) == bytes([200, exit_code])
+
+
+@pytest.mark.parametrize("exit_code", [-1, 256])
+def test_no_exit_code_is_cut_down_to_a_byte(exit_code):
+    with pytest.raises(ValueError):
+        stopped_message(exit_code)
+
+
+def test_an_error_message_is_utf8():
+    assert error_message("Zählerstand ≠ 0") == b"\xca" + "Zählerstand ≠ 0".encode()
+    assert error_message("") == b"\xca"

@@ -1,0 +1,79 @@
+"""A stand-in for the engine, for faults that a real one cannot be made to show: it answers as it is scripted."""
+
+import json
+import socket
+
+import gevent
+from gevent.server import StreamServer
+
+UPGRADED = b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+
+
+def frame(stream, payload):
+    return bytes([stream, 0, 0, 0]) + len(payload).to_bytes(4, "big") + payload
+
+
+class StandInEngine:
+    """Answers on a unix socket at *path*.
+
+    *stream* is sent in the same segment as the head of the answer to an exec's start; *states* are the answers to exec
+    inspect, one after the other, the last one for ever. ``requests`` collects "METHOD path" of what was asked.
+    """
+
+    def __init__(self, path, *, stream=b"", states=({"Running": False, "ExitCode": 0, "Pid": 1},), hang_on=None):
+        self.address = f"unix://{path}"
+        self.stream = stream
+        self.states = list(states)
+        self.hang_on = hang_on
+        self.requests = []
+        self.resize_failures = 0
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        listener.listen()
+        self._server = StreamServer(listener, self._serve)
+
+    def __enter__(self):
+        self._server.start()
+        return self
+
+    def __exit__(self, *_):
+        self._server.stop(timeout=0)
+
+    def _serve(self, sock, _address):
+        with sock, sock.makefile("rb") as reader:
+            while line := reader.readline():
+                length = 0
+                while (header := reader.readline().strip()) != b"":
+                    if header.lower().startswith(b"content-length:"):
+                        length = int(header.split(b":")[1])
+                reader.read(length)
+                method, path, _ = line.decode().split()
+                path = path.removeprefix("/v1.41")
+                self.requests.append(f"{method} {path}")
+                if self.hang_on and self.hang_on in path:
+                    gevent.sleep(3600)
+                if path.endswith("/start"):
+                    sock.sendall(UPGRADED + self.stream)
+                    sock.shutdown(socket.SHUT_WR)
+                    while sock.recv(65536):
+                        pass
+                    return
+                status, answer = self._answer(path)
+                body = json.dumps(answer).encode()
+                sock.sendall(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body))
+
+    def _answer(self, path):
+        if path == "/version":
+            return b"200 OK", {"ApiVersion": "1.41", "MinAPIVersion": "1.12"}
+        if path.startswith("/containers/") and path.endswith("/json"):
+            return b"200 OK", {"Id": "c0ffee"}
+        if path.endswith("/exec"):
+            return b"201 Created", {"Id": "e0"}
+        if "/resize" in path:
+            if self.resize_failures:
+                self.resize_failures -= 1
+                return b"500 Internal Server Error", {"message": "cannot resize a stopped container"}
+            return b"200 OK", {}
+        if path.startswith("/exec/"):
+            return b"200 OK", self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        return b"404 Not Found", {"message": f"no such thing: {path}"}

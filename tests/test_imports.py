@@ -1,0 +1,185 @@
+"""The three floors, kept by reading the imports; and what importing the package does to a program."""
+
+import ast
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import dockerexec_ws
+
+PACKAGE = pathlib.Path(dockerexec_ws.__file__).parent
+
+# The floors, and what each may import of the package.
+FLOORS = {
+    "errors": set(),
+    "protocol": {"protocol"},
+    "engine": {"protocol", "engine", "errors"},
+    "server": {"protocol", "engine", "server", "errors"},
+}
+TOP = {"__init__", "__main__", "cli", "wsgi"}
+
+# No I/O, no clock, no concurrency: nothing that could make a pure module's answer depend on more than its arguments.
+PURE = {"codecs", "collections", "dataclasses", "enum", "itertools", "re", "string", "struct", "typing", "unicodedata"}
+NOT_FOR_ENGINE = {"websockets", "geventwebsocket", "click"}
+
+
+def name_of(path):
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+
+
+def imports_of(path, text):
+    """The absolute name of everything that the module imports, wherever in it the import stands."""
+    package = name_of(path).split(".")[:-1]
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            start = package[: len(package) + 1 - node.level] if node.level else []
+            source = [*start, *(node.module or "").split(".")]
+            # "from dockerexec_ws import server" imports a module, so the imported names count too.
+            yield from (".".join(filter(None, [*source, alias.name])) for alias in node.names)
+
+
+def part_of(name):
+    """Which part of the package *name* belongs to ("__init__" for what is no module); None for foreign names."""
+    package, _, rest = f"{name}.".partition(".")
+    if package != "dockerexec_ws":
+        return None
+    part = rest.partition(".")[0]
+    return part if (PACKAGE / part).is_dir() or (PACKAGE / f"{part}.py").is_file() else "__init__"
+
+
+MODULES = {path: set(imports_of(path, path.read_text())) for path in sorted(PACKAGE.rglob("*.py"))}
+each_module = pytest.mark.parametrize("path", MODULES, ids=name_of)
+
+
+def modules_of(part):
+    return [path for path in MODULES if part_of(name_of(path)) == part]
+
+
+def test_every_part_has_its_place():
+    assert {part_of(name_of(path)) for path in MODULES} == set(FLOORS) | TOP
+
+
+@pytest.mark.parametrize(
+    ("statement", "name"),
+    [
+        ("import gevent.pool", "gevent.pool"),
+        ("def f():\n    import docker", "docker"),
+        ("if TYPE_CHECKING:\n    from socket import socket", "socket.socket"),
+        ("from dockerexec_ws import server", "dockerexec_ws.server"),
+        ("from . import flow", "dockerexec_ws.protocol.flow"),
+        ("from .flow import FlowControl", "dockerexec_ws.protocol.flow.FlowControl"),
+        ("from ..server import app", "dockerexec_ws.server.app"),
+        ("from .. import cli", "dockerexec_ws.cli"),
+    ],
+)
+def test_every_form_of_import_is_seen(statement, name):
+    assert list(imports_of(PACKAGE / "protocol" / "messages.py", statement)) == [name]
+
+
+@pytest.mark.parametrize("part", FLOORS)
+def test_imports_go_only_downward(part):
+    for path in modules_of(part):
+        ours = {part_of(name) for name in MODULES[path]} - {None}
+        assert ours <= FLOORS[part], name_of(path)
+
+
+def test_the_protocol_is_pure():
+    for path in modules_of("protocol"):
+        foreign = {name.partition(".")[0] for name in MODULES[path] if part_of(name) is None}
+        assert foreign <= PURE, name_of(path)
+
+
+def test_the_errors_import_nothing():
+    for path in modules_of("errors"):
+        assert not MODULES[path]
+
+
+def test_the_engine_knows_no_websocket_and_no_command_line():
+    for path in modules_of("engine"):
+        assert not {name.partition(".")[0] for name in MODULES[path]} & NOT_FOR_ENGINE, name_of(path)
+
+
+@each_module
+def test_only_the_ways_to_run_import_cli_and_wsgi(path):
+    upward = {part_of(name) for name in MODULES[path]} & {"cli", "wsgi", "__main__"}
+    allowed = {"cli"} if part_of(name_of(path)) in {"__main__", "wsgi"} else set()
+    assert upward <= allowed
+
+
+# What an import does
+
+
+def run_fresh(program):
+    """Run *program* in a Python without gevent's patches, and return what it prints."""
+    # Without coverage, which would import gevent there.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    command = [sys.executable, "-W", "error", "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_importing_the_package_loads_neither_gevent_nor_docker():
+    loaded = run_fresh("import sys, dockerexec_ws; print(*sys.modules, sep='\\n')").splitlines()
+    assert "dockerexec_ws" in loaded
+    assert not {"gevent", "docker", "requests", "websockets", "geventwebsocket"} & set(loaded)
+
+
+# __main__ is there to patch, wsgi makes its application as it is imported.
+IMPORTABLE = [name_of(path).removesuffix(".__init__") for path in MODULES if path.stem not in {"__main__", "wsgi"}]
+PATCHED = "from gevent import monkey; print(*filter(monkey.is_module_patched, ['socket', 'threading', 'time', 'ssl']))"
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "from dockerexec_ws import DockerExecServer",
+        f"import {', '.join(IMPORTABLE)}",
+        "from dockerexec_ws import *",
+    ],
+    ids=["the server", "every module", "every name"],
+)
+def test_importing_patches_nothing(program):
+    assert run_fresh(f"{program}\n{PATCHED}").strip() == ""
+
+
+def test_main_patches_before_anything_else_is_imported():
+    program = """\
+import gevent.monkey, sys
+patch_all = gevent.monkey.patch_all
+def loaded_at_patching(*args, **kwargs):
+    print(*sys.modules.keys() & {"ssl", "requests", "docker", "websockets", "dockerexec_ws.cli"})
+    patch_all(*args, **kwargs)
+gevent.monkey.patch_all = loaded_at_patching
+import dockerexec_ws.__main__
+"""
+    assert run_fresh(f"{program}\n{PATCHED}").splitlines() == ["", "socket threading time ssl"]
+
+
+def test_starting_a_server_without_the_patches_says_what_to_do():
+    program = """\
+from dockerexec_ws import DockerExecServer, NotPatchedError
+try:
+    DockerExecServer("x").start()
+except NotPatchedError as error:
+    print(error)
+"""
+    assert "gevent.monkey.patch_all()" in run_fresh(program)
+
+
+# What the package offers
+
+
+@pytest.mark.parametrize("name", dockerexec_ws.__all__)
+def test_every_public_name_is_there(name):
+    assert getattr(dockerexec_ws, name).__name__ == name
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="'dockerexec_ws' has no attribute 'DockerExecClient'"):
+        dockerexec_ws.DockerExecClient  # noqa: B018
