@@ -90,8 +90,11 @@ def main() -> None:
     command(prog_name="dockerexec-ws")
 
 
-def app_settings_from_environment() -> tuple[str, dict[str, Any]]:
-    """Return the container and the options of ``create_app`` that the environment gives. Raises SettingsError."""
+def app_settings_from_environment() -> tuple[str, float, dict[str, Any]]:
+    """Return the container, the drain time and the options of ``create_app`` that the environment gives.
+
+    Raises SettingsError.
+    """
     try:
         settings = _settings(command.make_context("dockerexec-ws", [], resilient_parsing=False))
     except click.UsageError as error:
@@ -101,10 +104,10 @@ def app_settings_from_environment() -> tuple[str, dict[str, Any]]:
             f"{ENVIRONMENT_PREFIX}_PATH is missing: each worker process would make a path of its own; set it, to "
             "something that nobody can guess unless the server asks who they are"
         )
-    container = settings.pop("container")
-    for name in ("host", "port", "drain", "log_level"):  # the WSGI server's own affairs
+    container, drain = settings.pop("container"), settings.pop("drain")
+    for name in ("host", "port", "log_level"):  # the WSGI server's own affairs
         del settings[name]
-    return container, settings
+    return container, drain, settings
 
 
 def _settings(ctx: click.Context) -> dict[str, Any]:

@@ -43,13 +43,10 @@ class DockerExecServer:
         **options: Any,
     ) -> None:
         self._app = App(container_id, **options)
-        self._server = WSGIServer(
-            listener if listener is not None else (host, port),
-            self._app,
-            handler_class=Handler,
-            log=None,
-            error_log=logging.getLogger("dockerexec_ws.requests"),
-        )
+        self._host = host
+        self._port = port
+        self._listener = listener
+        self._server: WSGIServer | None = None  # once it has started
         self._stopped = Event()
 
     def start(self) -> None:
@@ -58,17 +55,25 @@ class DockerExecServer:
         Raises NotPatchedError, EngineUnavailableError, ContainerNotFoundError, SettingsError, ListenError.
         """
         self._app.start()
-        try:
-            self._server.start()
-        except OSError as error:
-            raise ListenError(
-                f"cannot listen on {self._server.server_host}, port {self._server.server_port} "
-                f"({error.strerror or error}): stop what uses it, or choose another (port 0 takes a free one)"
-            ) from error
+        if self._listener is None:
+            try:
+                family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+                self._listener = socket.create_server((self._host, self._port), family=family)
+            except OSError as error:
+                raise ListenError(
+                    f"cannot listen on {self._host}, port {self._port} ({error.strerror or error}): "
+                    "stop what uses it, or choose another (port 0 takes a free one)"
+                ) from error
+        if self._listener.family not in (socket.AF_INET, socket.AF_INET6):
+            raise ListenError("the listener is no TCP socket")
+        self._host, self._port = self._listener.getsockname()[:2]
+        log = logging.getLogger("dockerexec_ws.requests")
+        self._server = WSGIServer(self._listener, self._app, handler_class=Handler, log=None, error_log=log)
+        self._server.start()
 
     def serve_forever(self) -> None:
         """Start unless that is done, then wait for ``close``. Raises as ``start``."""
-        if not self._server.started:
+        if self._server is None:
             self.start()
         self._stopped.wait()
 
@@ -78,14 +83,15 @@ class DockerExecServer:
         For *drain* seconds running sessions may end by themselves; new ones get 503 meanwhile.
         """
         self._app.close(drain)
-        self._server.stop(timeout=0)
+        if self._server is not None:
+            self._server.stop(timeout=0)
         self._stopped.set()
 
     @property
     def url(self) -> str:
         """Where clients connect to: ws://HOST:PORT/PATH; the port is known once the server has started."""
-        host = str(self._server.server_host)
-        return f"ws://{f'[{host}]' if ':' in host else host}:{self._server.server_port}{quote(self._app.path)}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"ws://{host}:{self._port}{quote(self._app.path)}"
 
     @property
     def sessions(self) -> list[Session]:

@@ -120,7 +120,8 @@ class Session:
             self._start()
             end = self._wait_for_end()
         except gevent.GreenletExit:  # the server that called us is going away
-            end = SessionEnd(Cause.SHUTDOWN)
+            self.shutdown()
+            end = SessionEnd(Cause.SHUTDOWN, 1001)
         try:
             self._finish(end)
         finally:
@@ -164,8 +165,7 @@ class Session:
                         self._writer.join()
                     self._websocket.close(end.close_code)
                 case Cause.SHUTDOWN:
-                    self._output.abort()
-                    self._websocket.close(1001, patience=SHUTDOWN_PATIENCE)
+                    self._websocket.close(end.close_code, patience=SHUTDOWN_PATIENCE)
                 case Cause.PEER_GONE:
                     self._websocket.close(patience=SHUTDOWN_PATIENCE)
         finally:

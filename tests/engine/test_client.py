@@ -12,7 +12,6 @@ from gevent.server import StreamServer
 from dockerexec_ws.engine.client import Engine, engine_address
 from dockerexec_ws.errors import ContainerNotFoundError, EngineUnavailableError, SettingsError
 
-
 # docker-py leaves the unix socket open whose connect() failed; it is collected here, where that is no error.
 leaves_a_socket = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 

@@ -1,0 +1,258 @@
+"""Which requests become sessions: paths, origins, the opening handshake, events, mounting."""
+
+import logging
+import socket
+from urllib.parse import urlsplit
+
+import flask
+import gevent
+import pytest
+from gevent.pywsgi import WSGIServer
+
+from dockerexec_ws import ContainerNotFoundError, EngineUnavailableError, Handler, SettingsError, create_app, mount
+from dockerexec_ws.server import upgrade as upgrade_module
+from tests.conftest import wait_until
+from tests.peer import HandshakeError, Peer, Transcript
+
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+PROPER = {
+    "Host": "x",
+    "Upgrade": "websocket",
+    "Connection": "Upgrade",
+    "Sec-WebSocket-Key": KEY,
+    "Sec-WebSocket-Version": "13",
+}
+
+
+def ask(url, request_line="GET /x?command=true HTTP/1.1", **changes):
+    """Send a request as it is given; returns the status, the headers by lower-case name, and the body."""
+    headers = PROPER | {name.replace("_", "-"): value for name, value in changes.items()}
+    head = request_line + "".join(f"\r\n{name}: {value}" for name, value in headers.items() if value is not None)
+    return exchange(url, head.encode("latin-1") + b"\r\n\r\n")
+
+
+def exchange(url, data):
+    parts = urlsplit(url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=15) as sock:
+        sock.sendall(data)
+        reader = sock.makefile("rb")
+        with reader:
+            status = int(reader.readline().split()[1])
+            headers = {}
+            while line := reader.readline().strip():
+                name, value = line.decode().split(": ", 1)
+                headers[name.lower()] = value
+            body = reader.read(int(headers.get("content-length", 0)))
+    return status, headers, body
+
+
+def test_a_proper_handshake(server):
+    status, headers, _ = ask(server.url)
+    assert status == 101
+    assert headers["sec-websocket-accept"] == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455 section 1.3
+
+
+@pytest.mark.parametrize("connection", ["upgrade", "keep-alive, Upgrade"])
+def test_connection_is_a_list_of_tokens_in_any_case(server, connection):
+    assert ask(server.url, Connection=connection, Upgrade="WebSocket")[0] == 101
+
+
+@pytest.mark.parametrize(
+    ("request_line", "changes", "status", "header"),
+    [
+        ("POST /x?command=true HTTP/1.1", {}, 405, ("allow", "GET")),
+        ("HEAD /x?command=true HTTP/1.1", {}, 405, ("allow", "GET")),
+        ("GET /x?command=true HTTP/1.0", {}, 426, ("upgrade", "websocket")),
+        ("GET /x HTTP/1.1", {"Upgrade": None}, 426, ("upgrade", "websocket")),
+        ("GET /x HTTP/1.1", {"Upgrade": "h2c"}, 426, ("upgrade", "websocket")),
+        ("GET /x HTTP/1.1", {"Connection": None}, 426, ("upgrade", "websocket")),
+        ("GET /x HTTP/1.1", {"Connection": "NotUpgradeReally"}, 426, ("upgrade", "websocket")),
+        ("GET /x HTTP/1.1", {"Sec_WebSocket_Version": "8"}, 426, ("sec-websocket-version", "13")),
+        ("GET /x HTTP/1.1", {"Sec_WebSocket_Version": "x"}, 426, ("sec-websocket-version", "13")),
+        ("GET /x HTTP/1.1", {"Sec_WebSocket_Version": None}, 400, None),
+        ("GET /x HTTP/1.1", {"Sec_WebSocket_Key": None}, 400, None),
+        ("GET /x HTTP/1.1", {"Sec_WebSocket_Key": ""}, 400, None),
+        ("GET /x HTTP/1.1", {"Sec_WebSocket_Key": "too short"}, 400, None),
+        ("GET /x HTTP/1.1", {"Sec_WebSocket_Key": "é" * 24}, 400, None),
+        ("GET /x HTTP/1.1", {"Content_Length": "5"}, 400, None),
+        ("GET /x HTTP/1.1", {"Transfer_Encoding": "chunked"}, 400, None),
+        ("GET / HTTP/1.1", {}, 404, None),
+        ("GET /xx HTTP/1.1", {}, 404, None),
+        ("GET /x/ HTTP/1.1", {}, 404, None),
+        ("GET /%F0%9F%98%80 HTTP/1.1", {}, 404, None),
+    ],
+)
+def test_refused_requests(server, caplog, request_line, changes, status, header):
+    if "Content_Length" in changes or "Transfer_Encoding" in changes:
+        changes = changes | {"Connection": "Upgrade"}
+    answer, headers, body = ask(server.url, request_line, **changes)
+    assert answer == status
+    assert body or "HEAD" in request_line
+    if header is not None:
+        assert header in headers.items()
+    assert "Traceback" not in caplog.text
+    assert not server.sessions
+
+
+def test_a_request_that_never_ends_is_dropped(server, monkeypatch):
+    monkeypatch.setattr(upgrade_module, "REQUEST_TIMEOUT", 0.3)
+    parts = urlsplit(server.url)
+    for start in (b"", b"GE", b"GET /x HTTP/1.1\r\nHost: x\r\nX-Slow: "):
+        with socket.create_connection((parts.hostname, parts.port), timeout=5) as sock:
+            sock.sendall(start)
+            trickle = gevent.spawn(drip, sock)
+            while sock.recv(1000):  # an answer, or none; then the end
+                pass
+            trickle.kill()
+
+
+def drip(sock):
+    while True:
+        gevent.sleep(0.05)
+        sock.sendall(b"x")
+
+
+@pytest.mark.parametrize("origin", ["http://127.0.0.1:{port}", "https://127.0.0.1:{port}", "http://127.0.0.1:{port}/x"])
+def test_the_same_origin_is_let_in(server, origin):
+    url = urlsplit(server.url)
+    with Peer(server.url, "true", headers=[("Origin", origin.format(port=url.port))]) as peer:
+        assert Transcript(peer).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "null",
+        "",
+        "http://127.0.0.1",
+        "http://127.0.0.1:1",
+        "http://localhost:{port}",
+        "http://evil.example:{port}",
+        "http://127.0.0.1:{port}.evil.example",
+        "http://127.0.0.1:{port}@evil.example",
+        "http://evil.example/127.0.0.1:{port}",
+        "127.0.0.1:{port}",
+        "http://127.0.0.1:notaport",
+        "http://[::1",
+    ],
+)
+def test_a_foreign_origin_is_403_before_anything_happens(server, origin):
+    with pytest.raises(HandshakeError) as refused:
+        Peer(server.url, "true", headers=[("Origin", origin.format(port=urlsplit(server.url).port))])
+    assert refused.value.response.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"), [("a.example", "http://a.example:80"), ("A.example:443", "https://a.example")]
+)
+def test_default_ports_of_an_origin(server, host, origin):
+    assert ask(server.url, Host=host, Origin=origin)[0] == 101
+
+
+def test_events_and_a_failing_callback(serve, caplog):
+    server = serve()
+    events = []
+    server.subscribe("session", lambda session: 1 / 0)
+    for event in ("session", "session added", "session removed"):
+        server.subscribe(event, lambda argument, event=event: events.append((event, argument)))
+    with Peer(server.url, "true") as peer:
+        assert Transcript(peer).exit_code == 0
+    wait_until(lambda: len(events) == 3)
+    assert [event for event, _ in events] == ["session", "session added", "session removed"]
+    assert events[0][1].argv == ("true",)
+    assert [count for _, count in events[1:]] == [1, 0]
+    assert "ZeroDivisionError" in caplog.text
+    with pytest.raises(SettingsError, match="session ended"):
+        server.subscribe("session ended", print)
+
+
+def test_stdin_is_in_no_log(serve, caplog):
+    caplog.set_level(logging.DEBUG)
+    logging.getLogger("websockets").setLevel(logging.DEBUG)
+    server = serve()
+    with Peer(server.url, "cat").ready() as peer:
+        peer.stdin(b"planted-secret")
+        peer.send_text("\x00planted-secret")
+        peer.end()
+        assert Transcript(peer).stdout == b"planted-secret" * 2
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith("dockerexec_ws")]
+    assert ours
+    assert not [message for message in ours if "planted-secret" in message]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_sessions": 0},
+        {"ping_interval": -1},
+        {"ping_timeout": 0},
+        {"wrapper_command": "sudo -u x"},
+        {"docker_socket": "/a", "docker_host": "unix:///b"},
+    ],
+)
+def test_settings_that_make_no_sense(options):
+    with pytest.raises(SettingsError):
+        create_app("c", **options)
+
+
+def test_create_app_finds_out_at_once(docker_host, tmp_path):
+    with pytest.raises(ContainerNotFoundError):
+        create_app("nosuch", docker_host=docker_host)
+    assert create_app.__doc__
+
+
+def test_an_unguessable_path_by_default(docker_host, container):
+    paths = {create_app(container, docker_host=docker_host).path for _ in range(3)}
+    assert len(paths) == 3
+    assert min(len(path) for path in paths) > 20
+
+
+@pytest.mark.parametrize("path", ["a/b", "/a/b", "/a/b/"])
+def test_a_path_with_or_without_slashes(docker_host, container, path):
+    assert create_app(container, docker_host=docker_host, path=path).path == "/a/b"
+
+
+@pytest.fixture
+def flask_app():
+    app = flask.Flask("legacy")
+
+    @app.route("/hello", methods=["GET", "POST"])
+    def hello():
+        return f"hello {flask.request.get_data(as_text=True)}"
+
+    return app
+
+
+def test_mounted_beside_a_flask_application(docker_host, container, flask_app):
+    mounted = mount(flask_app, container, docker_host=docker_host, path="shell", max_sessions=1)
+    server = WSGIServer(("127.0.0.1", 0), mounted, handler_class=Handler, log=None)
+    server.start()
+    try:
+        url = f"ws://127.0.0.1:{server.server_port}/shell"
+        first = Peer(url, "cat").ready()
+        assert exchange(url, b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")[::2] == (200, b"hello ")
+        post = b"POST /hello HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nyou"
+        assert exchange(url, post)[::2] == (200, b"hello you")
+        assert exchange(url, b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")[0] == 404
+        assert Transcript(Peer(url, "cat")).errors == ["Too many sessions active!"]
+        assert len(mounted.app.sessions) == 1
+        first.stdin(b"beside")
+        first.end()
+        assert Transcript(first).stdout == b"beside"
+    finally:
+        mounted.app.close()
+        server.stop(timeout=0)
+
+
+def test_a_server_that_cannot_upgrade_is_told_how(docker_host, container):
+    server = WSGIServer(("127.0.0.1", 0), create_app(container, docker_host=docker_host, path="x"), log=None)
+    server.start()
+    status, _, body = ask(f"ws://127.0.0.1:{server.server_port}/x")
+    server.stop(timeout=0)
+    assert status == 500
+    assert b"handler_class=dockerexec_ws.Handler" in body
+
+
+def test_engine_not_answering_at_create(tmp_path):
+    with pytest.raises(EngineUnavailableError, match="no Docker Engine answers"):
+        create_app("c", docker_host="tcp://127.0.0.1:1")

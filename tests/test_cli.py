@@ -1,0 +1,183 @@
+"""The command line, as a user runs it."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+
+import gevent
+import pytest
+
+from dockerexec_ws import __version__
+from tests.conftest import ROOT, processes
+from tests.peer import Peer, Transcript
+
+
+def command(*arguments, **environment):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DOCKER", "DOCKEREXEC_WS"))}
+    return {
+        "args": [sys.executable, "-m", "dockerexec_ws", *arguments],
+        "env": kept | environment,
+        "cwd": ROOT,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "text": True,
+    }
+
+
+def run(*arguments, **environment):
+    return subprocess.run(**command(*arguments, **environment), timeout=30)
+
+
+@contextlib.contextmanager
+def running(*arguments, **environment):
+    """A server process; yields it and its URL."""
+    with subprocess.Popen(**command(*arguments, **environment)) as process:
+        try:
+            line = process.stdout.readline()
+            assert line.startswith("listening on ws://"), process.stderr.read()
+            yield process, line.removeprefix("listening on ").strip()
+        finally:
+            process.kill()
+
+
+def test_help_names_every_option_and_its_variable():
+    result = run("--help")
+    assert result.returncode == 0
+    for option in ("container", "host", "port", "path", "docker-host", "docker-socket", "max-sessions"):
+        assert f"--{option}" in result.stdout
+    for option in ("wrapper-command", "ping-interval", "ping-timeout", "drain", "log-level", "version", "help"):
+        assert f"--{option}" in result.stdout
+    assert "DOCKEREXEC_WS_MAX_SESSIONS" in result.stdout
+
+
+def test_version():
+    assert run("--version").stdout == f"dockerexec-ws, version {__version__}\n"
+
+
+def test_one_line_on_stdout_and_flags_before_the_environment(docker_host, container):
+    settings = {
+        "DOCKER_HOST": "tcp://127.0.0.1:1",
+        "DOCKEREXEC_WS_DOCKER_SOCKET": "/nonexistent",
+        "DOCKEREXEC_WS_CONTAINER": "nosuch",
+        "DOCKEREXEC_WS_PATH": "from-environment",
+        "DOCKEREXEC_WS_PORT": "0",
+        "DOCKEREXEC_WS_WRAPPER_COMMAND": "echo 'a  b'",
+        "DOCKEREXEC_WS_MAX_SESSIONS": "1",
+    }
+    with running("--container", container, "--docker-host", docker_host, **settings) as (process, url):
+        assert url.endswith("/from-environment")
+        with Peer(url, "c") as peer:
+            assert Transcript(peer).stdout == b"a  b c\n"
+        process.terminate()
+        stdout, stderr = process.communicate(timeout=5)
+        assert process.returncode == 0
+        assert stdout == ""
+        assert stderr == ""
+
+
+@pytest.mark.parametrize("variable", ["DOCKER_HOST", "DOCKEREXEC_WS_DOCKER_HOST"])
+def test_the_engine_from_the_environment(docker_host, container, variable):
+    with (
+        running("--container", container, "--port", "0", **{variable: docker_host}) as (_, url),
+        Peer(url, "true") as peer,
+    ):
+        assert Transcript(peer).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "text"),
+    [
+        ([], {}, "--container"),
+        (["--container", "c", "--port", "70000"], {}, "--port"),
+        (["--container", "c", "--max-sessions", "0"], {}, "--max-sessions"),
+        (["--container", "c", "--max-sessions", "x"], {}, "--max-sessions"),
+        (["--container", "c"], {"DOCKEREXEC_WS_MAX_SESSIONS": "x"}, "--max-sessions"),
+        (["--container", "c", "--wrapper-command", "'"], {}, "words"),
+        (["--container", "c", "--no-such-option"], {}, "--no-such-option"),
+        (["--container", "c", "no-such-command"], {}, "no-such-command"),
+        (["--container", "c", "--log-level", "loud"], {}, "--log-level"),
+    ],
+)
+def test_usage_errors(arguments, environment, text):
+    result = run(*arguments, **environment)
+    assert result.returncode == 2
+    assert text in result.stderr
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "text"),
+    [
+        (["--docker-host", "tcp://127.0.0.1:1", "--docker-socket", "/x"], {}, "not both"),
+        ([], {"DOCKEREXEC_WS_DOCKER_HOST": "tcp://127.0.0.1:1", "DOCKEREXEC_WS_DOCKER_SOCKET": "/x"}, "not both"),
+        (["--docker-host", "tcp://127.0.0.1:1"], {}, "no Docker Engine answers at tcp://127.0.0.1:1"),
+        (["--docker-host", "ssh://x"], {}, "ssh"),
+        (["--docker-socket", "/nonexistent"], {}, "no Docker Engine answers at unix:///nonexistent"),
+    ],
+)
+def test_errors_at_start_say_what_to_do(arguments, environment, text):
+    result = run("--container", "c", *arguments, **environment)
+    assert result.returncode == 1
+    assert text in result.stderr
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+
+
+def test_a_missing_container(docker_host):
+    result = run("--container", "nosuch", DOCKER_HOST=docker_host)
+    assert result.returncode == 1
+    assert "no container 'nosuch'" in result.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_tells_the_clients_and_ends_their_processes(docker_host, container, docker_api, number):
+    with running("--container", container, "--port", "0", DOCKER_HOST=docker_host) as (process, url):
+        peers = [Peer(url, "bash", "-c", "trap '' HUP; echo up; sleep 1000").ready() for _ in range(3)]
+        for peer in peers:
+            peer.until(b"up")
+        readers = [gevent.spawn(Transcript, peer) for peer in peers]
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=5)
+        assert process.returncode == 0
+        assert stderr == ""
+        for reader in readers:
+            assert reader.get().messages == [b"\xc9"]
+            assert reader.get().close_code == 1001
+        assert processes(docker_api, container) == []
+
+
+def test_a_second_signal_stops_at_once(docker_host, own_container):
+    with running("--container", own_container, "--port", "0", "--drain", "60", DOCKER_HOST=docker_host) as (
+        process,
+        url,
+    ):
+        Peer(url, "sleep", "1000").ready()
+        process.terminate()
+        gevent.sleep(0.5)
+        assert process.poll() is None
+        process.terminate()
+        assert process.wait(timeout=2) == 128 + signal.SIGTERM
+
+
+def test_logs_go_to_stderr(docker_host, container):
+    with running("--container", container, "--port", "0", "--log-level", "DEBUG", DOCKER_HOST=docker_host) as (
+        process,
+        url,
+    ):
+        with Peer(url, "true") as peer:
+            assert Transcript(peer).exit_code == 0
+        process.terminate()
+        stdout, stderr = process.communicate(timeout=5)
+    assert stdout == ""
+    assert "DEBUG dockerexec_ws" in stderr
+
+
+def test_the_port_that_is_taken(docker_host, container):
+    with running("--container", container, "--port", "0", DOCKER_HOST=docker_host) as (_, url):
+        port = url.split(":")[2].split("/")[0]
+        result = run("--container", container, "--port", port, DOCKER_HOST=docker_host)
+    assert result.returncode == 1
+    assert f"port {port}" in result.stderr
