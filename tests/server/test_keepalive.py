@@ -1,0 +1,67 @@
+"""Dead peers behind a cut cable, in a network namespace of the test's own; live ones are in test_session."""
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+
+import gevent
+import pytest
+
+from tests.conftest import ROOT, processes, wait_until
+
+PEER = """
+from gevent import monkey; monkey.patch_all()
+import sys
+from tests.peer import Peer
+peer = Peer(sys.argv[1], *sys.argv[2:]).ready()
+print("up", flush=True)
+while True:
+    peer.receive()
+"""
+
+
+@pytest.fixture
+def cable():
+    """A name for a namespace whose end of a cable has the address 10.231.7.2; ours is 10.231.7.1."""
+    if os.getuid() != 0:
+        pytest.skip("making a network namespace needs root")
+    if not shutil.which("ip"):
+        pytest.skip("there is no ip: install iproute2")
+    name = f"dew{secrets.token_hex(3)}"
+
+    def ip(*arguments):
+        subprocess.run(["ip", *arguments], check=True)
+
+    ip("netns", "add", name)
+    try:
+        ip("link", "add", f"{name}0", "type", "veth", "peer", "name", f"{name}1", "netns", name)
+        ip("addr", "add", "10.231.7.1/30", "dev", f"{name}0")
+        ip("link", "set", f"{name}0", "up")
+        ip("-n", name, "addr", "add", "10.231.7.2/30", "dev", f"{name}1")
+        ip("-n", name, "link", "set", f"{name}1", "up")
+        yield name
+        ip("link", "del", f"{name}0")  # at once; the namespace's end would do it some time later
+    finally:
+        ip("netns", "del", name)
+
+
+@pytest.mark.parametrize("command", [["sleep", "1000"], ["cat", "/dev/zero"]])
+def test_a_peer_behind_a_cut_cable_is_dead(serve, cable, container, docker_api, command):
+    """Also in the middle of output, when pings wait behind what its kernel does not acknowledge any more."""
+    server = serve(host="10.231.7.1", ping_interval=0.5, ping_timeout=1)
+    arguments = ["ip", "netns", "exec", cable, sys.executable, "-c", PEER, server.url, *command]
+    with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE) as peer:
+        try:
+            assert peer.stdout.readline() == b"up\n"
+            gevent.sleep(1)  # pings and streams work meanwhile
+            assert len(server.sessions) == 1
+            subprocess.run(["ip", "-n", cable, "link", "set", f"{cable}1", "down"], check=True)
+            begin = time.monotonic()
+            wait_until(lambda: not server.sessions)
+            assert time.monotonic() - begin > 0.9
+            assert processes(docker_api, container) == []
+        finally:
+            peer.kill()
