@@ -1,0 +1,79 @@
+"""Sessions with an engine that does what a real one cannot be made to do: a stand-in."""
+
+import pytest
+
+from dockerexec_ws import DockerExecServer
+from dockerexec_ws.engine import exec as exec_module
+from dockerexec_ws.engine import killer as killer_module
+from dockerexec_ws.server import session as session_module
+from tests.peer import Peer, Transcript
+from tests.standin import StandInEngine, frame
+
+KILLED = frame(1, b"users 0:0\nleft 0\n")  # what a session's stream and the killing script's have to share here
+ENDED = {"Running": False, "ExitCode": 3, "Pid": 1}
+UNKNOWN = {"Running": False, "ExitCode": None, "Pid": 1}
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A function that runs a session on a stand-in engine and returns its Transcript."""
+    monkeypatch.setattr(exec_module, "EXIT_CODE_TIMEOUT", 0.3)
+    monkeypatch.setattr(killer_module, "TIMEOUT", 1.0)
+
+    def run(argv=("x",), *, tty=False, **options):
+        with (
+            StandInEngine(tmp_path / "s", **options) as standin,
+            DockerExecServer("c", port=0, path="x", docker_host=standin.address) as server,
+            Peer(server.url, *argv, tty=tty) as peer,
+        ):
+            return Transcript(peer)
+
+    return run
+
+
+def test_head_and_first_frames_in_one_segment(run):
+    transcript = run(
+        stream=frame(1, b"first ") + frame(2, b"err") + frame(1, b"") + frame(1, b"second"), states=[ENDED]
+    )
+    assert (transcript.stdout, transcript.stderr) == (b"first second", b"err")
+    assert transcript.exit_code == 3
+    assert transcript.close_code == 1000
+
+
+def test_an_exit_code_that_the_engine_does_not_tell_is_not_invented(run):
+    transcript = run(stream=KILLED + frame(1, b"output"), states=[UNKNOWN])
+    assert transcript.stdout.endswith(b"output")
+    assert transcript.exit_code is None
+    assert "exit code" in transcript.errors[0]
+    assert transcript.close_code == 1011
+
+
+@pytest.mark.parametrize("stream", [frame(1, b"cut short")[:-1], frame(1, b"x") + b"\1\0\0", b"\7\0\0\0\0\0\0\1x"])
+def test_a_stream_that_is_cut_or_garbled_never_ends_in_200(run, stream):
+    transcript = run(stream=KILLED + stream, states=[ENDED])
+    assert transcript.exit_code is None
+    assert len(transcript.errors) == 1
+    assert transcript.close_code == 1011
+
+
+def test_an_engine_that_hangs_is_an_error_within_a_bound(tmp_path, monkeypatch):
+    monkeypatch.setattr("dockerexec_ws.engine.client.Engine.__init__.__kwdefaults__", {"timeout": 1})
+    with (
+        StandInEngine(tmp_path / "s", hang_on="/exec") as standin,
+        DockerExecServer("c", port=0, path="x", docker_host=standin.address) as server,
+        Peer(server.url, "x") as peer,
+    ):
+        transcript = Transcript(peer)
+    assert transcript.errors == ["the Docker Engine does not answer"]
+    assert transcript.close_code == 1011
+
+
+def test_a_fault_of_our_own_ends_the_session_without_details(run, monkeypatch, caplog):
+    def fail(*_):
+        raise RuntimeError("a secret of the server's")
+
+    monkeypatch.setattr(session_module.OutputBuffer, "put", fail)
+    transcript = run(stream=KILLED + frame(1, b"output"), states=[ENDED])
+    assert transcript.errors == ["internal error"]
+    assert transcript.close_code == 1011
+    assert "a secret of the server's" in caplog.text
