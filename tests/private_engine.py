@@ -1,0 +1,103 @@
+"""An engine of a test's own, which may be stopped and killed."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+
+from tests.conftest import ROOT
+
+SCRIPT = ROOT / "bin/engine"
+NAME = "servertest"
+
+
+class PrivateEngine:
+    """An engine in a folder of its own, run by bin/engine; nothing is started before ``up``."""
+
+    def __init__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(dir="/tmp"))  # short: see bin/engine
+        self.address = f"unix://{self.folder}/docker.sock"
+        # TMPDIR: what a killed run leaves goes with the folder.
+        self.environment = os.environ | {"DOCKEREXEC_WS_ENGINE_HOME": str(self.folder), "TMPDIR": str(self.folder)}
+
+    def run(self, command):
+        return subprocess.run(
+            [SCRIPT, command],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=45,
+        )
+
+    @contextlib.contextmanager
+    def running(self, command):
+        """The command in a process group of its own, which is killed at the end."""
+        with (self.folder / "stderr").open("wb") as stderr:
+            process = subprocess.Popen(
+                [SCRIPT, command],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                start_new_session=True,
+            )
+            try:
+                yield process
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def up(self):
+        """Have everything up; returns what was said on the way."""
+        done = self.run("up")
+        assert (done.returncode, done.stdout) == (0, f"{self.address}\n"), done.stderr
+        return done.stderr
+
+    def down(self):
+        done = self.run("down")
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+    def docker(self, *words):
+        done = subprocess.run(
+            ["docker", "-H", self.address, *words], capture_output=True, text=True, check=True, timeout=45
+        )
+        return done.stdout.strip()
+
+    def processes(self, program=""):
+        """The pids of the processes that have the folder's path and *program* in their command lines."""
+        return {pid for pid, line in command_lines().items() if str(self.folder) in line and program in line}
+
+    def kill(self, *programs):
+        for program in programs:
+            for pid in self.processes(program):
+                with contextlib.suppress(ProcessLookupError):  # containerd goes with its dockerd
+                    os.kill(pid, signal.SIGKILL)
+
+    def works(self):
+        """Whether there is one daemon, and the demo container runs commands."""
+        (_daemon,) = self.processes("dockerd ")
+        return self.docker("exec", NAME, "echo", "it works") == "it works"
+
+    def remove(self):
+        """Leave nothing, whatever state the engine is in."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.run("down")
+        self.kill("")
+        # What a killed dockerd had mounted stays mounted; its data folder, on itself, even beyond a later orderly end.
+        mounted = [line.split()[1] for line in pathlib.Path("/proc/mounts").read_text().splitlines()]
+        for target in reversed([target for target in mounted if target.startswith(f"{self.folder}/")]):
+            subprocess.run(["umount", "--lazy", target], check=True, timeout=10)
+        shutil.rmtree(self.folder)
+
+
+def command_lines():
+    lines = {}
+    for file in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # the process has ended
+            lines[int(file.parent.name)] = file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return lines

@@ -1,0 +1,158 @@
+"""The engine goes away under a server, and comes back: a private engine of this module's own is killed."""
+
+import gc
+import os
+import warnings
+
+import pytest
+
+from dockerexec_ws import DockerExecServer
+from dockerexec_ws.protocol.messages import Code
+from tests.conftest import wait_until
+from tests.peer import Peer
+from tests.private_engine import NAME, PrivateEngine, command_lines
+
+# docker-py leaves the unix socket open whose connect() failed; it is collected here, where that is no error.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+
+# Seconds within which every session is told.
+BOUND = 10.0
+
+
+@pytest.fixture(autouse=True)
+def _collect_garbage(caplog):
+    yield
+    for phase in ("setup", "call", "teardown"):
+        caplog.get_records(phase).clear()  # logged errors hold on to the socket
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
+@pytest.fixture(scope="module")
+def module_engine():
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to start an engine")
+    engine = PrivateEngine()
+    try:
+        yield engine
+    finally:
+        engine.remove()
+
+
+@pytest.fixture
+def engine(module_engine):
+    module_engine.up()
+    return module_engine
+
+
+@pytest.fixture
+def server(engine):
+    with DockerExecServer(NAME, port=0, path="x", docker_host=engine.address, ping_interval=0) as server:
+        yield server
+
+
+def assert_told(peer):
+    """The session ends by telling that the engine is gone, and gives no exit code."""
+    peer.timeout = BOUND
+    transcript = peer.transcript()
+    assert [message for message in transcript.messages if message[0] == Code.STOPPED] == []
+    (text,) = transcript.errors
+    assert "engine" in text.lower()
+    assert "/" not in text  # no path
+    assert transcript.close_code == 1011
+    return transcript
+
+
+def assert_works(server):
+    transcript = Peer(server.url, "echo", "it works").transcript()
+    assert transcript.stdout == b"it works\n"
+    assert transcript.exit_code == 0
+    assert transcript.close_code == 1000
+
+
+@pytest.mark.parametrize("killed", [["dockerd ", "containerd "], ["containerd ", "dockerd "]])
+def test_killed_in_mid_stream(engine, server, killed):
+    writing = Peer(server.url, "yes").ready()
+    writing.until(b"y\n")
+    terminal = Peer(server.url, "yes", tty=True).ready()
+    terminal.until(b"y\r\n")
+    silent = Peer(server.url, "sleep", "600").ready()
+    echoing = Peer(server.url, "cat").ready()
+    echoing.stdin(b"before\n")
+    assert echoing.until(b"\n") == b"before\n"
+    peers = [writing, terminal, silent, echoing]
+
+    left = {
+        int(pid)
+        for pid, name in map(str.split, engine.docker("top", NAME, "axo", "pid,comm").splitlines())
+        if name == "yes"
+    }
+    assert len(left) == 2
+    engine.kill(*killed)
+    for peer in peers:
+        assert_told(peer)
+    wait_until(lambda: server.sessions == [])
+
+    # A session that is asked for now is told, too; the server stays.
+    assert_told(Peer(server.url, "echo"))
+    engine.up()
+    assert_works(server)
+    # What the killer could not end went with the container.
+    assert not [line for pid, line in command_lines().items() if pid in left and line.startswith("yes")]
+
+
+def test_killed_while_nothing_of_the_output_is_read(engine, server):
+    """What the server holds for a peer that does not read is no reason to wait; it arrives when the peer reads."""
+    peer = Peer(server.url, "yes", receive_buffer=4096).ready()
+    (session,) = server.sessions
+    wait_until(lambda: session._output.full)
+    engine.kill("dockerd ", "containerd ")
+    assert assert_told(peer).stdout.startswith(b"y\ny\n")
+    wait_until(lambda: server.sessions == [])
+
+
+def test_killed_while_stdin_is_stalled(engine, server):
+    peer = Peer(server.url, "sleep", "600").ready()
+    (session,) = server.sessions
+    for _ in range(4):
+        peer.stdin(bytes(1024 * 1024))
+    wait_until(lambda: session._flow.stdin_pending > 1024 * 1024)
+    engine.kill("dockerd ", "containerd ")
+    assert_told(peer)
+    wait_until(lambda: server.sessions == [])
+
+
+def test_stopped_before_a_session(engine, server):
+    assert_works(server)
+    engine.down()
+    for tty in (False, True):
+        assert_told(Peer(server.url, "echo", tty=tty))
+    wait_until(lambda: server.sessions == [])
+    engine.up()
+    assert_works(server)
+
+
+def test_an_orderly_end_in_mid_stream(engine, server):
+    """The engine ends the container's processes, and may still say so: an exit code of a signal, or no code at all."""
+    peer = Peer(server.url, "yes").ready()
+    peer.until(b"y\n")
+    with engine.running("down") as down:
+        peer.timeout = BOUND
+        transcript = peer.transcript()
+        assert down.wait(timeout=30) == 0
+    if transcript.close_code == 1000:
+        assert transcript.exit_code == 137
+    else:
+        assert (transcript.exit_code, transcript.close_code) == (None, 1011)
+        assert len(transcript.errors) == 1
+
+
+def test_the_server_ends_while_the_engine_is_gone(engine, server):
+    peer = Peer(server.url, "sleep", "600").ready()
+    engine.kill("dockerd ", "containerd ")
+    server.close()
+    transcript = peer.transcript()  # which of the two the session saw first is left open
+    assert transcript.exit_code is None
+    assert transcript.close_code in (1001, 1011)
+    assert server.sessions == []
