@@ -73,7 +73,7 @@ class _Words(click.ParamType[tuple[str, ...]]):
     default="warning",
     help="Least serious messages to log, to stderr.",
 )
-@click.version_option(__version__, prog_name="dockerexec-ws")
+@click.version_option(__version__, prog_name="dockerexec-ws", allow_from_autoenv=False)
 @click.pass_context
 def command(ctx: click.Context, /, **_: Any) -> None:
     """Serve docker exec over WebSockets: whoever reaches the port, and knows the path, can run commands.

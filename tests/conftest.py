@@ -80,11 +80,11 @@ def docker_api(docker_host):
 
 
 @contextlib.contextmanager
-def running_container(api, **options):
-    """A container of the demo image with a unique name, removed at the end."""
+def running_container(api, *, image=IMAGE, **options):
+    """A container, by default of the demo image, with a unique name; removed at the end."""
     name = f"dockerexec-ws-test-{secrets.token_hex(4)}"
     host_config = api.create_host_config(network_mode="none", **options.pop("host_config", {}))
-    api.create_container(IMAGE, name=name, labels={LABEL: "1"}, host_config=host_config, **options)
+    api.create_container(image, name=name, labels={LABEL: "1"}, host_config=host_config, **options)
     try:
         api.start(name)
         yield name

@@ -27,6 +27,7 @@ class StandInEngine:
         self.hang_on = hang_on
         self.requests = []
         self.resize_failures = 0
+        self.refuses_start = False
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(path))
         listener.listen()
@@ -52,7 +53,7 @@ class StandInEngine:
                 self.requests.append(f"{method} {path}")
                 if self.hang_on and self.hang_on in path:
                     gevent.sleep(3600)
-                if path.endswith("/start"):
+                if path.endswith("/start") and not self.refuses_start:
                     sock.sendall(UPGRADED + self.stream)
                     sock.shutdown(socket.SHUT_WR)
                     while sock.recv(65536):
@@ -67,6 +68,8 @@ class StandInEngine:
             return b"200 OK", {"ApiVersion": "1.41", "MinAPIVersion": "1.12"}
         if path.startswith("/containers/") and path.endswith("/json"):
             return b"200 OK", {"Id": "c0ffee"}
+        if path.endswith("/start"):
+            return b"409 Conflict", {"message": "container c0ffee is not running"}
         if path.endswith("/exec"):
             return b"201 Created", {"Id": "e0"}
         if "/resize" in path:

@@ -52,6 +52,10 @@ def test_help_names_every_option_and_its_variable():
     assert "DOCKEREXEC_WS_MAX_SESSIONS" in result.stdout
 
 
+def test_a_variable_that_only_looks_like_an_options():
+    assert run(DOCKEREXEC_WS_VERSION="1", DOCKEREXEC_WS_HELP="1").returncode == 2
+
+
 def test_version():
     assert run("--version").stdout == f"dockerexec-ws, version {__version__}\n"
 

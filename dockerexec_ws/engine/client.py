@@ -30,12 +30,12 @@ class Engine:
 
     *address* is as in DOCKER_HOST (``unix:///path``, ``tcp://host:port``); None takes DOCKER_HOST from the environment,
     else /var/run/docker.sock. DOCKER_TLS_VERIFY and DOCKER_CERT_PATH count in any case. *timeout* bounds each request,
-    in seconds.
+    in seconds; *connections* are kept for the next ones.
 
     Raises EngineUnavailableError if it does not answer, SettingsError if the address makes no sense.
     """
 
-    def __init__(self, address: str | None = None, *, timeout: int = 30) -> None:
+    def __init__(self, address: str | None = None, *, timeout: int = 30, connections: int = 10) -> None:
         environment = dict(os.environ)
         if address:
             environment["DOCKER_HOST"] = address
@@ -45,7 +45,11 @@ class Engine:
         try:
             options = kwargs_from_env(environment=environment)
             self.api = docker.APIClient(
-                options.get("base_url", self.address), version="auto", timeout=timeout, tls=options.get("tls", False)
+                options.get("base_url", self.address),
+                version="auto",
+                timeout=timeout,
+                tls=options.get("tls", False),
+                max_pool_size=connections,
             )
         except (docker.errors.TLSParameterError, ValueError) as error:
             raise SettingsError(f"the engine's address or TLS settings are wrong: {error}") from error

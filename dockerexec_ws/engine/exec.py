@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dockerexec_ws.engine.client import Engine
+from dockerexec_ws.engine.stream import HijackedStream
 from dockerexec_ws.errors import EngineError, EngineUnavailableError
 
 MARKER_VARIABLE = "DOCKEREXEC_WS_SESSION"
@@ -37,7 +38,7 @@ class ExecState:
     @property
     def never_started(self) -> bool:
         """Whether the command could not be run; the output is then the runtime's text, on stdout."""
-        return self.ended and self.pid == 0 and self.exit_code == 126
+        return self.ended and self.pid == 0 and self.exit_code in (126, 127)
 
 
 class Exec:
@@ -51,6 +52,7 @@ class Exec:
         self.marker = f"{MARKER_VARIABLE}={secrets.token_hex(16)}"
         self._engine = engine
         self._id = engine.create_exec(container, argv, stdin=True, tty=tty, environment=[self.marker])
+        self._stream: HijackedStream | None = None
         self._last_byte = b"\n"
 
     def start(self) -> None:
@@ -62,11 +64,11 @@ class Exec:
 
         Raises EngineUnavailableError.
         """
-        return self._stream.read()
+        return self._started.read()
 
     def write(self, data: memoryview) -> int:
         """Wait until the engine takes some of *data* as stdin; return how many bytes. Raises EngineUnavailableError."""
-        size = self._stream.write(data)
+        size = self._started.write(data)
         if size:
             self._last_byte = bytes(data[size - 1 : size])
         return size
@@ -79,13 +81,19 @@ class Exec:
         if self.tty:
             data = memoryview(b"\x04" if self._last_byte == b"\n" else b"\x04\x04")
             while data:
-                data = data[self._stream.write(data) :]
+                data = data[self._started.write(data) :]
         else:
-            self._stream.half_close()
+            self._started.half_close()
 
     def close(self) -> None:
-        """Close the stream; the process goes on."""
-        self._stream.close()
+        """Close the stream; the process goes on. Idempotent, and may come before ``start``."""
+        if self._stream is not None:
+            self._stream.close()
+
+    @property
+    def _started(self) -> HijackedStream:
+        assert self._stream is not None, "start() comes first"
+        return self._stream
 
     def resize(self, rows: int, columns: int) -> None:
         """Set the terminal's size, trying again while the process is only about to start.

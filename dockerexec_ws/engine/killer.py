@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 GRACE = 0.5
 """Seconds between SIGHUP and SIGKILL."""
 
-TIMEOUT = 15.0
+TIMEOUT = 20.0
 """Seconds within which the script has to report."""
 
 GATHER = 0.02
@@ -34,29 +34,28 @@ GATHER = 0.02
 _LEFT = re.compile(rb"^left (\d+)$", re.MULTILINE)
 _USERS = re.compile(rb"^users (.*)$", re.MULTILINE)
 
-# POSIX shell, builtins only, but for sleep and (where there is one, for its speed) grep. $1: tenths of a second between
-# HUP and KILL; the rest: the variables. Prints "users" with its own user and those of the processes that it
-# could not look into, as UID:GID; then, when it is done, "left" and the number of processes left.
+# POSIX shell, builtins only, but for sleep. $1: tenths of a second between HUP and KILL; the rest: the variables.
+# Prints "users" with its own user and those of the processes that it could not look into, as UID:GID; then, when it is
+# done, "left" and the number of processes left.
 _SCRIPT = r"""
 grace=$1; shift
+tell_time() { # sets time, in tenths of a second
+    read -r time _ </proc/uptime
+    time=${time%?}
+    time=${time%.*}${time#*.}
+}
 user_of() { # sets user to the numbers of a process's user and group: both have to match to look into it
     user=
     while read -r key value _; do
         case $key in Uid:) user=$value ;; Gid:) user=$user:$value; return 0 ;; esac
     done </proc/$1/status
 } 2>/dev/null
-marked() { # the processes that carry one of the variables
-    if command -v grep >/dev/null 2>&1; then
-        expressions=
-        for marker; do expressions="$expressions -e $marker"; done
-        grep -lsF $expressions /proc/[0-9]*/environ
-    else
-        for file in /proc/[0-9]*/environ; do
-            while IFS= read -r line || [ -n "$line" ]; do
-                for marker; do case $line in *"$marker"*) echo "$file"; break 2 ;; esac; done
-            done <"$file"
-        done
-    fi 2>/dev/null
+marked() { # the processes that carry one of the variables; no grep: busybox' sees nothing beyond the first NUL
+    for file in /proc/[0-9]*/environ; do
+        while IFS= read -r line || [ -n "$line" ]; do
+            for marker; do case $line in *"$marker"*) echo "$file"; break 2 ;; esac; done
+        done <"$file"
+    done 2>/dev/null
 }
 find_all() { # sets found to the pids, between spaces
     found=' '
@@ -65,20 +64,21 @@ find_all() { # sets found to the pids, between spaces
         found="$found${file%/environ} "
     done
     [ "$found$ours" != '  ' ] || return 0
-    grown=yes
-    while [ $grown = yes ]; do # until no descendant and no member of a session is missing
-        grown=no
+    for _ in 1 2; do # descendants and members of sessions; what is missed by now the next pass finds
         for file in /proc/[0-9]*/stat; do
-            { read -r line <"$file"; } 2>/dev/null || continue
-            pid=${line%% *}
-            set -- ${line##*) } # state, parent, process group, session
+            stat= # all of it: the program's name, in parentheses, may have line breaks
+            while read -r line || [ -n "$line" ]; do stat="$stat $line"; done <"$file"
+            pid=${file#/proc/}
+            pid=${pid%/stat}
+            set -- ${stat##*) } # state, parent, process group, session
+            [ $# -ge 4 ] || continue
             case $1:$pid in Z:* | X:* | *:1 | *:$$) continue ;; esac
             case $found in
-                *" $pid "*) case "$ours 0 " in *" $4 "*) ;; *) ours="$ours$4 "; grown=yes ;; esac ;;
-                *" $2 "*) found="$found$pid "; grown=yes ;;
-                *) case $ours in *" $4 "*) found="$found$pid "; grown=yes ;; esac ;;
+                *" $pid "*) case "$ours 0 " in *" $4 "*) ;; *) ours="$ours$4 " ;; esac ;;
+                *" $2 "*) found="$found$pid " ;;
+                *) case $ours in *" $4 "*) found="$found$pid " ;; esac ;;
             esac
-        done
+        done 2>/dev/null
     done
 }
 user_of $$
@@ -93,22 +93,24 @@ done
 echo users $users
 ours=' ' # sessions (setsid) whose members are ours: a new one is only ever made by a process that is
 hung_up=' '
-passes=0
-while [ $passes -lt 100 ]; do
+tell_time
+begin=$time
+while [ $((time - begin)) -lt 150 ]; do
     find_all "$@"
     [ "$found" != ' ' ] || break
-    for pid in $found; do
-        if [ $passes -ge "$grace" ]; then
-            kill -KILL "$pid" 2>/dev/null
-        else
+    if [ $((time - begin)) -ge "$grace" ]; then
+        kill -STOP $found # all of them, before one can answer the end of another with a new one
+        kill -KILL $found
+    else
+        for pid in $found; do
             case "$hung_up" in *" $pid "*) continue ;; esac
             hung_up="$hung_up$pid "
-            kill -HUP "$pid" 2>/dev/null
-            kill -CONT "$pid" 2>/dev/null
-        fi
-    done
-    passes=$((passes + 1))
-    sleep 0.1 2>/dev/null || { sleep 1; passes=$((passes + 9)); }
+            kill -HUP "$pid"
+            kill -CONT "$pid"
+        done
+    fi 2>/dev/null
+    sleep 0.1 2>/dev/null || sleep 1
+    tell_time
 done
 set -- $found
 echo "left $#"
@@ -163,14 +165,17 @@ class _Run:
         self._container = container
         self._markers = markers
         self._users: set[str] = set()  # those that the script has run as, or does
-        self._greenlets: list[gevent.Greenlet[..., int]] = []
+        self._greenlets: list[gevent.Greenlet[..., int | EngineError]] = []
 
     def left(self) -> int:
         """Run to the end; return how many processes are left. Raises EngineError."""
         try:
             left = self._run_as("")
             for greenlet in self._greenlets:  # which may start more of them
-                left += greenlet.get() or 0
+                others = greenlet.get()
+                if isinstance(others, EngineError):
+                    raise others
+                left += others or 0
         finally:
             gevent.killall(self._greenlets, block=False)
         return left
@@ -202,4 +207,10 @@ class _Run:
         self._users.add(own)
         for user in set(others) - self._users:
             self._users.add(user)
-            self._greenlets.append(gevent.spawn(self._run_as, user))
+            self._greenlets.append(gevent.spawn(self._try_as, user))
+
+    def _try_as(self, user: str) -> int | EngineError:
+        try:
+            return self._run_as(user)
+        except EngineError as error:  # raised in the greenlet that waits, where it is dealt with
+            return error

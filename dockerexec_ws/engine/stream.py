@@ -2,11 +2,21 @@
 
 import contextlib
 import socket
+import ssl
 from typing import Any
 
 from dockerexec_ws.errors import EngineUnavailableError
 
 READ_SIZE = 256 * 1024
+
+
+def buffered(reader: Any, sock: socket.socket) -> bytes:
+    """Return what *reader*, a buffered reader on *sock*, has read already; *sock*'s timeout is 0 afterwards."""
+    sock.settimeout(0)  # peek() shall return what is there, not wait for more
+    try:
+        return bytes(reader.peek())
+    except ssl.SSLWantReadError:  # what other sockets say by None
+        return b""
 
 
 class HijackedStream:
@@ -22,10 +32,13 @@ class HijackedStream:
         # the socket.
         self._response = raw._response
         self._socket: socket.socket = getattr(raw, "_sock") if isinstance(raw, socket.SocketIO) else raw  # noqa: B009
-        self._socket.settimeout(0)  # peek() shall return what is there, not wait for more
-        self._early = bytes(self._response.raw._fp.fp.peek())
-        # docker-py's timeout is for answers; a session may be silent for days.
-        self._socket.settimeout(None)
+        try:
+            self._early = buffered(self._response.raw._fp.fp, self._socket)
+            # docker-py's timeout is for answers; a session may be silent for days.
+            self._socket.settimeout(None)
+        except BaseException:
+            self.close()
+            raise
 
     def read(self) -> bytes:
         """Wait for bytes and return them, at most 256 KiB; ``b""`` at the end of the stream."""

@@ -55,9 +55,11 @@ class App:
         ping_interval: float = PING_INTERVAL,
         ping_timeout: float = PING_TIMEOUT,
     ) -> None:
+        if not container_id:
+            raise SettingsError("the container's name is empty")
         if max_sessions < 1:
             raise SettingsError("max_sessions must be at least 1")
-        if ping_interval < 0 or ping_timeout <= 0:
+        if not (ping_interval >= 0 and ping_timeout > 0):  # NaN is neither
             raise SettingsError("ping_interval must be at least 0 (0: no pings), ping_timeout more than 0 seconds")
         if isinstance(wrapper_command, str):
             raise SettingsError("wrapper_command is a sequence of words, not one string")
@@ -66,6 +68,7 @@ class App:
         self.sessions: list[Session] = []
         """The sessions that run now, oldest first."""
         self._container_id = container_id
+        self._max_sessions = max_sessions
         self._engine_address = engine_address(docker_host, docker_socket)
         self._wrapper_command = tuple(wrapper_command)
         self._ping_interval = ping_interval
@@ -82,7 +85,7 @@ class App:
         """
         if not monkey.is_module_patched("socket"):
             raise NotPatchedError
-        self._engine = Engine(self._engine_address)
+        self._engine = Engine(self._engine_address, connections=self._max_sessions)
         self._killer = Killer(self._engine)
         self._engine.container_id(self._container_id)
 
@@ -122,8 +125,7 @@ class App:
 
     def _admit(self, environ: Environ) -> None:
         """Let pass what may become a session; raises RefusedError."""
-        path = environ.get("PATH_INFO", "").encode("latin-1")
-        if not secrets.compare_digest(path, self.path.encode()):
+        if not self.serves(environ):
             raise RefusedError(404, "There is nothing here.")
         if self._draining:
             raise RefusedError(
@@ -134,6 +136,10 @@ class App:
             )
         if not _same_origin(environ):
             raise RefusedError(403, "Pages of another origin may not connect.")
+
+    def serves(self, environ: Environ) -> bool:
+        """Whether a request is for the application's path."""
+        return secrets.compare_digest(environ.get("PATH_INFO", "").encode("latin-1"), self.path.encode())
 
     def _upgrade(self, environ: Environ) -> WebSocket:
         return upgrade(
@@ -188,8 +194,7 @@ class Mount:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        ours = environ.get("PATH_INFO", "").encode("latin-1") == self.app.path.encode()
-        return (self.app if ours else self._wsgi_app)(environ, start_response)
+        return (self.app if self.app.serves(environ) else self._wsgi_app)(environ, start_response)
 
 
 def create_app(container_id: str, **options: Any) -> App:

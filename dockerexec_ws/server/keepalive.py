@@ -69,14 +69,12 @@ class Keepalive:
     def verdict(self, *, writing: bool) -> Verdict:
         """Judge the silence; *writing* says that bytes of ours, a ping perhaps, wait for the peer's window."""
         now = time.monotonic()
-        if self._kernel_gone():
-            return Verdict.DEAD
         if self._pinged is None:
             if now - self._heard < self._interval:
                 return Verdict.WAIT
         elif now - self._pinged < self._timeout:
             return Verdict.WAIT
-        elif not (writing or self._unanswered_output or self.undelivered()):
+        elif self._kernel_gone() or not (writing or self._unanswered_output or self.undelivered()):
             return Verdict.DEAD
         self._pinged = now
         return Verdict.PING
@@ -96,10 +94,11 @@ class Keepalive:
         return False
 
     def _kernel_gone(self) -> bool:
+        """Whether the peer's kernel has answered nothing since the last ping, although something is on its way."""
         try:
             info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
             unacknowledged, since_acknowledgement = _TCP_INFO.unpack(info)
         except (OSError, AttributeError, struct.error):  # not TCP, or not Linux
             return False
-        silence = since_acknowledgement / 1000
-        return self.undelivered() and silence > (self._timeout if unacknowledged else _PROBE_TIMEOUT)
+        limit = self._timeout if unacknowledged else _PROBE_TIMEOUT
+        return bool(since_acknowledgement / 1000 > limit) and self.undelivered()

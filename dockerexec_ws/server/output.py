@@ -10,6 +10,9 @@ from dockerexec_ws.protocol.messages import Code
 JOIN = 256 * 1024
 """Adjacent pieces of one stream go into one message up to this many bytes."""
 
+PIECE_OVERHEAD = 128
+"""Bytes that a piece takes beside its data; counted, or a process that writes byte by byte could take any memory."""
+
 
 class OutputBuffer:
     """Stream bytes, put by the greenlet that reads the engine and taken by the one that writes to the peer.
@@ -37,7 +40,7 @@ class OutputBuffer:
     def put(self, code: Code, data: bytes) -> None:
         """Append a piece; never waits."""
         self._pieces.append((code, data))
-        self._size += len(data)
+        self._size += len(data) + PIECE_OVERHEAD
         self._changed.set()
 
     def wait_for_room(self, timeout: float) -> bool:
@@ -83,7 +86,7 @@ class OutputBuffer:
         while self._pieces and self._pieces[0][0] is code and size + len(self._pieces[0][1]) <= JOIN:
             parts.append(self._pieces.popleft()[1])
             size += len(parts[-1])
-        self._size -= size
+        self._size -= size + PIECE_OVERHEAD * len(parts)
         if not self.full:
             self._room.set()
         return code, data if len(parts) == 1 else b"".join(parts)

@@ -1,5 +1,6 @@
 """The server by itself: gevent's WSGIServer around the application."""
 
+import errno
 import logging
 import socket
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from urllib.parse import quote
 from gevent.event import Event
 from gevent.pywsgi import WSGIServer
 
-from dockerexec_ws.errors import ListenError
+from dockerexec_ws.errors import ListenError, SettingsError
 from dockerexec_ws.server.app import App
 from dockerexec_ws.server.session import Session
 from dockerexec_ws.server.upgrade import Handler
@@ -54,22 +55,27 @@ class DockerExecServer:
 
         Raises NotPatchedError, EngineUnavailableError, ContainerNotFoundError, SettingsError, ListenError.
         """
+        if self._server is not None or self._stopped.is_set():
+            raise SettingsError("a server starts once: make a new one")
         self._app.start()
         if self._listener is None:
             try:
                 family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
                 self._listener = socket.create_server((self._host, self._port), family=family)
             except OSError as error:
+                what = "stop what uses it, or choose another (port 0 takes a free one)"
+                if error.errno != errno.EADDRINUSE:
+                    what = "choose an address of this machine, and a port that you may use"
                 raise ListenError(
-                    f"cannot listen on {self._host}, port {self._port} ({error.strerror or error}): "
-                    "stop what uses it, or choose another (port 0 takes a free one)"
+                    f"cannot listen on {self._host}, port {self._port} ({error.strerror or error}): {what}"
                 ) from error
         if self._listener.family not in (socket.AF_INET, socket.AF_INET6):
             raise ListenError("the listener is no TCP socket")
         self._host, self._port = self._listener.getsockname()[:2]
         log = logging.getLogger("dockerexec_ws.requests")
-        self._server = WSGIServer(self._listener, self._app, handler_class=Handler, log=None, error_log=log)
-        self._server.start()
+        server = WSGIServer(self._listener, self._app, handler_class=Handler, log=None, error_log=log)
+        server.start()
+        self._server = server
 
     def serve_forever(self) -> None:
         """Start unless that is done, then wait for ``close``. Raises as ``start``."""
@@ -82,10 +88,12 @@ class DockerExecServer:
 
         For *drain* seconds running sessions may end by themselves; new ones get 503 meanwhile.
         """
-        self._app.close(drain)
-        if self._server is not None:
-            self._server.stop(timeout=0)
-        self._stopped.set()
+        try:
+            self._app.close(drain)
+        finally:
+            if self._server is not None:
+                self._server.stop(timeout=0)
+            self._stopped.set()
 
     @property
     def url(self) -> str:

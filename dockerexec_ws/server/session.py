@@ -9,6 +9,7 @@ The greenlet that calls ``run`` owns the others and waits for the first cause to
 - ``_resize``       only while there is a size to set
 """
 
+import contextlib
 import enum
 import logging
 import secrets
@@ -53,6 +54,9 @@ TTY_OUTPUT_LIMIT = 256 * 1024
 
 STDIN_LIMIT = 8 * 1024 * 1024
 """Bytes of stdin waiting for the process above which a client, which was sent 101 long before, is not read from."""
+
+STDIN_JOIN = 64 * 1024
+"""Bytes up to which small messages share one piece of memory: a client may send a byte at a time."""
 
 STALL_POLL = 0.5
 """Seconds between questions whether a process whose output is stalled has ended: 2 s after that the engine drops it."""
@@ -103,7 +107,7 @@ class Session:
         self._exec: Exec | None = None
         self._flow = FlowControl()
         self._output = OutputBuffer(self._flow, TTY_OUTPUT_LIMIT if tty else OUTPUT_LIMIT)
-        self._stdin: deque[memoryview] = deque()
+        self._stdin: deque[bytearray | memoryview] = deque()
         self._stdin_ended = False  # by the client's message 102
         self._stdin_broken = False  # nobody takes any more
         self._stdin_taken = Event()
@@ -155,25 +159,21 @@ class Session:
         if self._exec is not None and self.exit_code is None:
             killing = gevent.spawn(self._killer.end, self._container, self._exec.marker)
         try:
-            match end.cause:
-                case Cause.EXITED:
-                    self._websocket.close()
-                case Cause.FAILED:
-                    self._websocket.send_soon(error_message(end.text))
-                    self._output.finish()
-                    if self._writer is not None:
-                        self._writer.join()
-                    self._websocket.close(end.close_code)
-                case Cause.SHUTDOWN:
-                    self._websocket.close(end.close_code, patience=SHUTDOWN_PATIENCE)
-                case Cause.PEER_GONE:
-                    self._websocket.close(patience=SHUTDOWN_PATIENCE)
+            if end.cause is Cause.FAILED:
+                self._websocket.send_soon(error_message(end.text))
+            elif end.cause is not Cause.EXITED:
+                self._websocket.close(end.close_code, patience=SHUTDOWN_PATIENCE)
         finally:
-            # The stream stays open until the killer has reported: see Killer.end.
+            # The stream stays open until the killer has reported, but no longer: see Killer.end, and _read_engine.
             if killing is not None:
                 killing.join()
             if self._exec is not None:
                 self._exec.close()
+        # What there is for the peer still arrives, however slowly it reads.
+        self._output.finish()
+        if self._writer is not None:
+            self._writer.join()
+        self._websocket.close(end.close_code)
 
     def _wait_for_end(self) -> SessionEnd:
         end = self._ended.get()
@@ -214,8 +214,9 @@ class Session:
             case End():
                 if self._stdin_ended:
                     self._complain("stdin is closed")
-                self._stdin_ended = True
-                self._wake_stdin_writer()
+                else:
+                    self._stdin_ended = True
+                    self._wake_stdin_writer()
             case Resize(rows, columns):
                 if self.tty:
                     self._size = rows, columns
@@ -239,8 +240,13 @@ class Session:
     def _take_stdin(self, data: memoryview) -> None:
         if self._stdin_ended:
             self._complain("stdin is closed")
+        if self._stdin_ended or self._ended.ready() or not data:
             return
-        self._stdin.append(data)
+        last = self._stdin[-1] if self._stdin else None
+        if isinstance(last, bytearray) and len(last) < STDIN_JOIN:
+            last += data
+        else:
+            self._stdin.append(bytearray(data) if len(data) < STDIN_JOIN else data)
         if self._flow.stdin_received(len(data)):
             self._websocket.send_soon(server_message(Code.PAUSE))
             self._output.flow_changed()
@@ -256,11 +262,11 @@ class Session:
 
     def _write_stdin(self, process: Exec) -> None:
         while self._stdin:
-            data = self._stdin.popleft()
+            data = memoryview(self._stdin.popleft())
             while data:
                 size = self._write_some(process, data)
                 data = data[size:]
-                if self._flow.stdin_taken(size):
+                if self._flow.stdin_taken(size) and not self._ended.ready():
                     self._websocket.send_soon(server_message(Code.RESUME))
                     self._output.flow_changed()
                 self._stdin_taken.set()
@@ -299,6 +305,8 @@ class Session:
         try:
             self._read_output(process)
             self.exit_code = process.exit_code()
+            # At once, not when the peer has taken its output: unread bytes hold up every other exec of the container.
+            process.close()
         except (DockerExecError, FramingError) as error:
             self._fail(str(error))
         else:
@@ -353,4 +361,6 @@ def _is_runtime_text(process: Exec, first_output: bytes) -> bool:
 
     The engine writes that to stdout, with CR LF at its end, when it knows already that there is no process.
     """
-    return first_output.endswith(b"\r\n") and process.inspect().never_started
+    with contextlib.suppress(EngineError):  # it does not know, or not now: then there is, or was, a process
+        return first_output.endswith(b"\r\n") and process.inspect().never_started
+    return False

@@ -19,6 +19,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from dockerexec_ws.engine.stream import buffered
 from dockerexec_ws.server.websocket import WebSocket, protocol_logger
 
 Environ = dict[str, Any]
@@ -28,6 +29,8 @@ REQUEST_TIMEOUT = 10.0
 
 _TAKE_SOCKET = "dockerexec_ws.take_socket"
 _VERSION = "13"
+_LONGEST_LINE = 8192  # bytes; pywsgi answers 414 from here on
+_SWITCHED = b"101 Switching Protocols"
 
 
 class RefusedError(Exception):
@@ -70,7 +73,7 @@ class Handler(WebSocketHandler):  # type: ignore[misc]  # it has no types
         except BaseException:
             self._deadline.close()
             raise
-        if not line:
+        if not line or len(line) >= _LONGEST_LINE:  # read_request will not be called
             self._deadline.close()
         return line
 
@@ -78,8 +81,15 @@ class Handler(WebSocketHandler):  # type: ignore[misc]  # it has no types
         """Read the rest of the request's head."""
         try:
             return bool(super().read_request(raw_requestline))
+        except TimeoutError:  # a peer's fault, which pywsgi would log as one of ours
+            return False
         finally:
             self._deadline.close()
+
+    def log_request(self) -> None:
+        """Log a request that did not become a session; without its path and query, which may be secrets."""
+        if self.status != _SWITCHED:
+            self.logger.info("%s %s: %s", self.client_address, self.command, self.status)
 
     def upgrade_websocket(self) -> None:
         """Instead of upgrading at once, let the application do it by ``upgrade``."""
@@ -87,9 +97,9 @@ class Handler(WebSocketHandler):  # type: ignore[misc]  # it has no types
 
     def _take_socket(self) -> tuple[socket.socket, bytes]:
         self.close_connection = True
-        self.status = b"101 Switching Protocols"  # for the log
+        self.status = _SWITCHED
         self.headers_sent = True  # there is no response left to send
-        return self.socket, _buffered(self.rfile, self.socket)
+        return self.socket, buffered(self.rfile, self.socket)
 
 
 def upgrade(environ: Environ, *, max_size: int, ping_interval: float, ping_timeout: float) -> WebSocket:
@@ -103,7 +113,7 @@ def upgrade(environ: Environ, *, max_size: int, ping_interval: float, ping_timeo
     upgraded = environ.get("wsgi.websocket")
     if upgraded is not None:
         sock = upgraded.handler.socket
-        early = _buffered(upgraded.handler.rfile, sock)
+        early = buffered(upgraded.handler.rfile, sock)
         upgraded.closed = True  # or its handler would append a close frame
     else:
         response = ServerProtocol(logger=protocol_logger).accept(_request(environ))
@@ -136,12 +146,6 @@ def _find_socket(environ: Environ) -> tuple[socket.socket, bytes]:
             "handler_class=dockerexec_ws.Handler.",
         )
     return sock, environ["wsgi.input"].reader.unreader.take_buffered()
-
-
-def _buffered(reader: Any, sock: socket.socket) -> bytes:
-    """Return what *reader*, a buffered reader on *sock*, holds already."""
-    sock.settimeout(0)
-    return bytes(reader.peek())
 
 
 def _request(environ: Environ) -> Request:

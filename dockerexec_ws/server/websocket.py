@@ -21,7 +21,10 @@ from websockets.server import ServerProtocol
 from dockerexec_ws.errors import ConnectionClosedError
 from dockerexec_ws.server.keepalive import Keepalive, Verdict
 
-RECEIVE_SIZE = 256 * 1024
+LARGEST_READ = 256 * 1024
+SMALLEST_READ = 4 * 1024
+# A read is handled in one go, while all other sessions wait: with more frames than this in it the next is made smaller.
+_FRAMES_PER_READ = 256
 
 CLOSE_TIMEOUT = 5.0
 """Seconds that the peer has to answer a close frame, once its kernel has everything that was sent before."""
@@ -85,6 +88,8 @@ class WebSocket:
         self._write_lock = BoundedSemaphore()
         self._flusher: gevent.Greenlet[[], None] | None = None
         self._owed_frames = 0
+        self._drained = Event()  # everything that was owed has been sent
+        self._read_size = 64 * 1024
         self._receive_lock = BoundedSemaphore()
         self._eof = Event()  # the peer's bytes have ended, or nobody wants them any more
         sock.settimeout(None)
@@ -147,6 +152,7 @@ class WebSocket:
     # Receiving
 
     def _receive_some(self) -> None:
+        gevent.sleep(0)  # recv does not switch while there are bytes: one busy peer would stop all others
         data = self._read()
         if data:
             self._protocol.receive_data(data)
@@ -154,15 +160,25 @@ class WebSocket:
             self._protocol.receive_eof()
             self._end(EndingKind.PEER_VANISHED)
             self._eof.set()
-        for event in self._protocol.events_received():
+        events = self._protocol.events_received()
+        for event in events:
             assert isinstance(event, Frame)
             self._take_frame(event)
+            if self.ending:
+                break
+        if len(events) > _FRAMES_PER_READ:
+            self._read_size = max(self._read_size // 2, SMALLEST_READ)
+        elif len(data) == self._read_size:
+            self._read_size = min(self._read_size * 2, LARGEST_READ)
         sent = self._protocol.close_sent
         if self._protocol.parser_exc is not None and sent is not None:
             self._end(EndingKind.PROTOCOL_ERROR, sent.code, sent.reason)
         self._flush_soon()
-        if self._owed_frames > _OWED_FRAMES and self._flusher is not None:
-            self._flusher.join()  # a peer that asks for more than it reads
+        while self._owed_frames > _OWED_FRAMES and not self._eof.is_set():  # a peer that asks for more than it reads
+            self._drained.clear()
+            with _at_most(1.0):
+                self._drained.wait()
+            self.watch()
 
     def _read(self) -> bytes:
         if self._early:
@@ -172,7 +188,7 @@ class WebSocket:
             wait = self._keepalive.wait
             with _at_most(None if wait is None else max(wait, 0.01)):
                 try:
-                    data: bytes = self._socket.recv(RECEIVE_SIZE)
+                    data: bytes = self._socket.recv(self._read_size)
                 except OSError:  # a reset; or abort() of another greenlet
                     return b""
                 self._keepalive.heard()
@@ -251,7 +267,7 @@ class WebSocket:
         """Write what the protocol has ready, in the order in which it made it; wait until the kernel has taken it."""
         with self._write_lock:
             while chunks := self._protocol.data_to_send():
-                self._owed_frames = 0
+                owed = self._owed_frames
                 try:
                     for chunk in chunks:
                         if chunk:
@@ -265,6 +281,8 @@ class WebSocket:
                 except BaseException:  # killed, or timed out, perhaps in the middle of a frame: nothing may follow
                     self.abort()
                     raise
+                self._owed_frames -= owed
+            self._drained.set()
 
     def _flush_soon(self) -> None:
         if self._protocol.writes and self._flusher is None and not self._write_lock.locked():

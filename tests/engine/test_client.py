@@ -3,10 +3,12 @@
 import contextlib
 import gc
 import socket
+import ssl
 import warnings
 
 import gevent
 import pytest
+import trustme
 from gevent.server import StreamServer
 
 from dockerexec_ws.engine.client import Engine, engine_address
@@ -79,8 +81,14 @@ def test_a_container_that_is_not_there(docker_host):
         Engine(docker_host).container_id("nosuch")
 
 
-def test_an_engine_behind_tcp(docker_host, container):
-    with engine_on_tcp(docker_host) as address:
+@pytest.mark.parametrize("tls", [False, True])
+def test_an_engine_behind_tcp(docker_host, container, monkeypatch, tmp_path, tls):
+    with engine_on_tcp(docker_host, tmp_path if tls else None) as address:
+        if tls:
+            monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+            monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
+            for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # these go before the certificates of the engine
+                monkeypatch.delenv(name, raising=False)
         engine = Engine(address)
         stream = engine.start_exec(engine.create_exec(container, ["cat"], environment=[], stdin=True), tty=False)
         stream.write(memoryview(b"over tcp"))
@@ -93,8 +101,8 @@ def test_an_engine_behind_tcp(docker_host, container):
 
 
 @contextlib.contextmanager
-def engine_on_tcp(docker_host):
-    """The engine's unix socket, offered on a TCP port; half-closes are passed on."""
+def engine_on_tcp(docker_host, certificates=None):
+    """The engine's unix socket, offered on a TCP port, perhaps with TLS; half-closes are passed on."""
 
     def relay(client, _address):
         with client, socket.socket(socket.AF_UNIX) as engine:
@@ -107,7 +115,18 @@ def engine_on_tcp(docker_host):
                 target.sendall(data)
             target.shutdown(socket.SHUT_WR)
 
-    server = StreamServer(("127.0.0.1", 0), relay)
+    options = {}
+    if certificates is not None:
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(certificates / "ca.pem")
+        client = authority.issue_cert("client")
+        client.cert_chain_pems[0].write_to_path(certificates / "cert.pem")
+        client.private_key_pem.write_to_path(certificates / "key.pem")
+        options["ssl_context"] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        # As the engine's TLS, Go's, does: an end between two records is an end, even without a close_notify.
+        options["ssl_context"].options |= 0x80  # SSL_OP_IGNORE_UNEXPECTED_EOF
+        authority.issue_cert("127.0.0.1").configure_cert(options["ssl_context"])
+    server = StreamServer(("127.0.0.1", 0), relay, **options)
     server.start()
     yield f"tcp://127.0.0.1:{server.server_port}"
     server.stop(timeout=0)

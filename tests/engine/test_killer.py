@@ -1,5 +1,9 @@
 """Ending process trees in real containers, of users, shells and kinds."""
 
+import io
+import secrets
+import shutil
+import tarfile
 import time
 
 import gevent
@@ -23,8 +27,8 @@ def start(engine):
     """A function that starts a script in a container; the streams stay open, unread, until the test's end."""
     started = []
 
-    def start(container, script):
-        process = Exec(engine, container, ["bash", "-c", script], tty=False)
+    def start(container, script, shell="bash"):
+        process = Exec(engine, container, [shell, "-c", script], tty=False)
         process.start()
         started.append(process)
         return process
@@ -75,12 +79,56 @@ def test_an_image_whose_user_is_not_root(engine, start, docker_api):
         victim.close()  # the engine removes no container as long as output is unread
 
 
-def test_without_grep_the_shell_reads_by_itself(engine, start, container, docker_api, monkeypatch):
-    script = killer_module._SCRIPT.replace("command -v grep", "command -v no-such-program")
-    assert script != killer_module._SCRIPT
-    monkeypatch.setattr(killer_module, "_SCRIPT", script)
-    victim = start(container, TREE)
-    wait_until(lambda: len(processes(docker_api, container)) >= 5)
+@pytest.fixture
+def busybox_container(docker_api):
+    """A running container with nothing in it but busybox."""
+    busybox = shutil.which("busybox")
+    if not busybox:
+        pytest.skip("there is no busybox: install busybox-static")
+    image = io.BytesIO()
+    with tarfile.open(fileobj=image, mode="w") as tar:
+        tar.add(busybox, "bin/busybox")
+        for name in ("cat", "setsid", "sh", "sleep"):
+            link = tarfile.TarInfo(f"bin/{name}")
+            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+            tar.addfile(link)
+    tag = f"dockerexec-ws-test-busybox:{secrets.token_hex(4)}"
+    docker_api.import_image_from_data(image.getvalue(), *tag.split(":"))
+    try:
+        with running_container(docker_api, image=tag, command=["/bin/sleep", "3600"]) as name:
+            yield name
+    finally:
+        docker_api.remove_image(tag)
+
+
+def test_an_image_with_busybox_only(engine, busybox_container, start, docker_api):
+    bystander = start(busybox_container, "exec sleep 555", shell="sh")
+    victim = start(busybox_container, TREE, shell="sh")
+    wait_until(lambda: len(processes(docker_api, busybox_container)) >= 6)
+    assert Killer(engine).end(busybox_container, victim.marker)
+    assert processes(docker_api, busybox_container) == ["sleep 555"]
+    assert Killer(engine).end(busybox_container, bystander.marker)
+
+
+NAMES = ["x) S 1 1 {sid}", "x) S 1 1 {sid}\\n", "\\n) S {sid} 1 {sid}", "a b (c) d", "%%d $x *"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_processs_name_decides_nothing(engine, start, container, docker_api, name):
+    """/proc/PID/stat has it in parentheses, as it is: one that looks like numbers of another session is no trap."""
+    bystander = start(container, "echo $$; exec sleep 555")
+    comm = name.format(sid=bystander.read()[8:].decode().strip())
+    victim = start(container, f"printf '{comm}' >/proc/$$/comm; (sleep 9; :) & echo up; wait")
+    victim.read()
+    assert Killer(engine).end(container, victim.marker)
+    assert processes(docker_api, container) == ["sleep 555"]
+    assert Killer(engine).end(container, bystander.marker)
+
+
+def test_processes_that_fork_all_the_time(engine, start, container, docker_api):
+    script = "trap '' HUP; for i in {1..60}; do (while :; do /bin/true; done) & done; echo up; wait"
+    victim = start(container, script)
+    victim.read()
     assert Killer(engine).end(container, victim.marker)
     assert processes(docker_api, container) == []
 

@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ import time
 import gevent
 import pytest
 
+from dockerexec_ws.server.keepalive import Keepalive, Verdict
 from tests.conftest import ROOT, processes, wait_until
 
 PEER = """
@@ -46,6 +48,20 @@ def cable():
         ip("link", "del", f"{name}0")  # at once; the namespace's end would do it some time later
     finally:
         ip("netns", "del", name)
+
+
+def test_no_peer_is_dead_before_it_was_pinged(monkeypatch):
+    """Output may be on its way since a moment ago, after any time of silence."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        keepalive = Keepalive(ours, interval=0.1, timeout=0.1)
+        monkeypatch.setattr(keepalive, "_kernel_gone", lambda: True)
+        assert keepalive.verdict(writing=False) is Verdict.WAIT
+        gevent.sleep(0.12)
+        assert keepalive.verdict(writing=False) is Verdict.PING
+        assert keepalive.verdict(writing=False) is Verdict.WAIT
+        gevent.sleep(0.12)
+        assert keepalive.verdict(writing=False) is Verdict.DEAD
 
 
 @pytest.mark.parametrize("command", [["sleep", "1000"], ["cat", "/dev/zero"]])

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import gevent
 import pytest
 
-from dockerexec_ws import ContainerNotFoundError, DockerExecServer, EngineUnavailableError, ListenError
+from dockerexec_ws import ContainerNotFoundError, DockerExecServer, EngineUnavailableError, ListenError, SettingsError
 from tests.conftest import wait_until
 from tests.peer import Peer, Transcript
 
@@ -61,6 +61,20 @@ def test_a_missing_container(docker_host):
 def test_an_engine_that_does_not_answer():
     with pytest.raises(EngineUnavailableError, match=r"tcp://127\.0\.0\.1:1"):
         DockerExecServer("c", port=0, docker_host="tcp://127.0.0.1:1").start()
+
+
+def test_a_server_starts_once(docker_host, container):
+    with DockerExecServer(container, port=0, docker_host=docker_host) as server:
+        with pytest.raises(SettingsError, match="once"):
+            server.start()
+        assert true(server.url) == 0
+    with pytest.raises(SettingsError, match="once"):
+        server.start()
+
+
+def test_an_address_that_is_not_this_machines(docker_host, container):
+    with pytest.raises(ListenError, match="address of this machine"):
+        DockerExecServer(container, host="192.0.2.1", port=0, docker_host=docker_host).start()
 
 
 def test_serve_forever_ends_with_close(docker_host, container):

@@ -2,6 +2,9 @@
 
 import hashlib
 import secrets
+import subprocess
+import sys
+import time
 
 import gevent
 import pytest
@@ -243,6 +246,70 @@ def test_output_is_whole_when_the_client_does_not_read_while_the_process_exits(s
     assert transcript.exit_code == 7
 
 
+def test_a_paused_session_whose_process_has_ended_holds_up_no_other(server):
+    """The engine gives no other exec of the container its end while output of an ended one is unread."""
+    with Peer(server.url, "bash", "-c", "cat /dev/zero & sleep 0.5; kill $!; exit 7").ready() as peer:
+        peer.pause()
+        (session,) = server.sessions
+        wait_until(lambda: session.exit_code == 7)
+        begin = time.monotonic()
+        assert run(server.url, "echo", "hi").stdout == b"hi\n"
+        assert time.monotonic() - begin < 2
+
+
+def test_many_small_messages_cost_what_they_weigh(server):
+    """Empty ones nothing, and those of a byte no object each."""
+    with Peer(server.url, "sleep", "1000").ready() as peer:
+        (session,) = server.sessions
+        peer.stdin(bytes(1_000_000))  # more than the engine takes
+        peer.send_raw(masked(2, b"\0") * 10_000 + masked(2, b"\0x") * 10_000 + masked(2, b"\x03"))
+        wait_until(lambda: session.ignored_messages == 1)
+        assert len(session._stdin) < 10
+
+
+def test_a_busy_client_does_not_stop_the_others(server):
+    with Peer(server.url, "sleep", "1000").ready() as busy, Peer(server.url, "cat").ready() as peer:
+        flood = masked(2, b"\x03") * 20_000
+        flooder = subprocess.Popen(
+            [sys.executable, "-c", FLOOD, str(busy.socket.fileno())],
+            stdin=subprocess.PIPE,
+            pass_fds=[busy.socket.fileno()],
+        )
+        with flooder:
+            flooder.stdin.write(flood)
+            flooder.stdin.close()
+            (session, _) = server.sessions
+            wait_until(lambda: session.ignored_messages > 20_000)
+            delays = []
+            for _ in range(20):
+                begin = time.monotonic()
+                peer.stdin(b"x")
+                assert peer.receive() == b"\x01x"
+                delays.append(time.monotonic() - begin)
+            flooder.kill()
+        assert sorted(delays)[10] < 1
+        peer.end()
+        assert Transcript(peer).exit_code == 0
+
+
+FLOOD = """
+import socket, sys
+data = sys.stdin.buffer.read()
+sock = socket.socket(fileno=int(sys.argv[1]))
+sock.setblocking(True)
+while True:
+    sock.sendall(data)
+"""
+
+
+def test_what_follows_a_broken_message_is_not_taken(server):
+    with Peer(server.url, "cat").ready() as peer:
+        peer.send_raw(masked(1, b"\x00\xff") + masked(2, b"\x00must not run"))
+        transcript = Transcript(peer)
+    assert transcript.close_code == 1007
+    assert transcript.stdout == b""
+
+
 # Resize and end
 
 
@@ -307,6 +374,18 @@ def test_end_with_a_tty_types_ctrl_d(server, data):
         transcript = Transcript(peer)
     assert transcript.stdout.split() == [str(len(data)).encode(), b"after"]
     assert transcript.exit_code == 0
+
+
+def test_a_second_end_with_a_tty_types_nothing(server):
+    with Peer(server.url, "bash", "--norc", tty=True) as peer:
+        peer.stdin(b"PS1=; stty -echo; cat; echo cat-ended\n")
+        peer.end()
+        peer.until(b"cat-ended\r\n")
+        peer.end()
+        while peer.receive() != b"\xcastdin is closed":
+            pass
+        gevent.sleep(0.5)  # a shell that got a Ctrl-D would have ended
+        assert len(server.sessions) == 1
 
 
 def test_detach_keys_are_out_of_the_way(server):

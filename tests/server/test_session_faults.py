@@ -68,6 +68,19 @@ def test_an_engine_that_hangs_is_an_error_within_a_bound(tmp_path, monkeypatch):
     assert transcript.close_code == 1011
 
 
+def test_a_start_that_the_engine_refuses(tmp_path, caplog):
+    with (
+        StandInEngine(tmp_path / "s") as standin,
+        DockerExecServer("c", port=0, path="x", docker_host=standin.address) as server,
+        Peer(server.url, "x") as peer,
+    ):
+        standin.refuses_start = True
+        transcript = Transcript(peer)
+    assert transcript.errors == ["container c0ffee is not running"]
+    assert transcript.close_code == 1011
+    assert "Traceback" not in caplog.text
+
+
 def test_a_fault_of_our_own_ends_the_session_without_details(run, monkeypatch, caplog):
     def fail(*_):
         raise RuntimeError("a secret of the server's")

@@ -54,8 +54,9 @@ def connect():
         listener = socket.create_server(("127.0.0.1", 0))
         theirs = socket.socket()
         if buffer:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
-            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+            for sock in (listener, theirs):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         theirs.connect(listener.getsockname())
         ours, _ = listener.accept()
         listener.close()
@@ -123,16 +124,20 @@ def test_a_sender_killed_in_the_middle_of_a_frame_ends_the_connection(connect):
     assert 0 < received < 10_000_000
 
 
+@pytest.mark.parametrize("busy", [False, True])
 @pytest.mark.parametrize("payload", [b"", b"x" * 125])
-def test_pings_that_nobody_reads_the_answers_of_cost_bounded_memory(connect, payload):
+def test_pings_that_nobody_reads_the_answers_of_cost_bounded_memory(connect, payload, busy):
     websocket, client = connect(buffer=4096)
     receiver = gevent.spawn(websocket.receive)
+    sender = gevent.spawn(websocket.send, bytes(10_000_000) if busy else b"")
+
+    for _ in range(100):
+        client.protocol.send_ping(payload)
+    pings = b"".join(client.protocol.data_to_send())
 
     def flood():
         while True:
-            for _ in range(100):
-                client.protocol.send_ping(payload)
-            client.flush()
+            client.socket.sendall(pings)
 
     flooder = gevent.spawn(flood)
     gevent.sleep(1)
@@ -141,6 +146,8 @@ def test_pings_that_nobody_reads_the_answers_of_cost_bounded_memory(connect, pay
     websocket.abort()
     receiver.get()
     assert websocket.ending.kind is EndingKind.WE_CLOSED
+    sender.join()
+    assert busy is isinstance(sender.exception, ConnectionClosedError)
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 3000, 4999])
