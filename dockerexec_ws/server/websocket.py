@@ -22,9 +22,9 @@ from dockerexec_ws.errors import ConnectionClosedError
 from dockerexec_ws.server.keepalive import Keepalive, Verdict
 
 LARGEST_READ = 256 * 1024
-SMALLEST_READ = 4 * 1024
+SMALLEST_READ = 1024
 # A read is handled in one go, while all other sessions wait: with more frames than this in it the next is made smaller.
-_FRAMES_PER_READ = 256
+_FRAMES_PER_READ = 64
 
 CLOSE_TIMEOUT = 5.0
 """Seconds that the peer has to answer a close frame, once its kernel has everything that was sent before."""
