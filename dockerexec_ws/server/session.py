@@ -318,6 +318,7 @@ class Session:
         first = True
         allowance: int | None = None  # bytes still to be taken, once the process has ended
         while allowance is None or allowance > 0:
+            gevent.sleep(0)  # recv does not switch while there are bytes: one stream would stop all other sessions
             data = process.read()
             if not data:
                 if demultiplexer is not None and demultiplexer.in_frame:
