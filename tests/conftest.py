@@ -32,7 +32,7 @@ class HangingTestError(BaseException):
 
 
 def pytest_addoption(parser):
-    parser.addoption("--all", action="store_true", help="also what takes long: 1 GB streams, hundreds of sessions")
+    parser.addoption("--all", action="store_true", help="also what takes long: streams of 1 GB")
 
 
 def pytest_collection_modifyitems(config, items):

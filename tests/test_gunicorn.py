@@ -13,8 +13,6 @@ import pytest
 from tests.conftest import ROOT, processes
 from tests.peer import HandshakeError, Peer, Transcript
 
-gunicorn = pytest.importorskip("gunicorn", reason="there is no gunicorn: pip install gunicorn")
-
 STOCK = "gevent"
 GEVENT_WEBSOCKET = "geventwebsocket.gunicorn.workers.GeventWebSocketWorker"
 
