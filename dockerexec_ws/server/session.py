@@ -350,7 +350,7 @@ class Session:
         try:
             while (piece := self._output.take()) is not None:
                 self._websocket.send(server_message(*piece))
-            if self.exit_code is not None and not self._output.aborted:
+            if self.exit_code is not None and not self._output.aborted and not self._ended.ready():
                 self._websocket.send(stopped_message(self.exit_code))
                 self._end(SessionEnd(Cause.EXITED))
         except ConnectionClosedError:

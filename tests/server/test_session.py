@@ -9,6 +9,7 @@ import time
 import gevent
 import pytest
 
+from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.protocol.messages import Code
 from dockerexec_ws.server import session as session_module
 from tests.conftest import processes, wait_until
@@ -509,6 +510,20 @@ def test_fragmented_messages_are_put_together(server):
         peer.send_raw(masked(2, b"\x00one ", fin=False) + masked(9, b"ping") + masked(0, b"two", fin=True))
         peer.send_raw(masked(1, b"\x00\xc3", fin=False) + masked(0, b"\xa9", fin=True) + masked(2, b"\x66"))
         assert Transcript(peer).stdout == "one twoé".encode()
+
+
+def test_an_exit_code_of_a_failed_sessions_killed_process_is_not_told(server, monkeypatch):
+    """The last word is the 202: the code would be our own signal's."""
+
+    def fail(*_):
+        raise RuntimeError
+
+    monkeypatch.setattr(Exec, "resize", fail)
+    with Peer(server.url, "sleep", "1000", tty=True).ready() as peer:
+        peer.resize(1, 1)
+        transcript = Transcript(peer)
+    assert transcript.messages == [b"\xcainternal error"]
+    assert transcript.close_code == 1011
 
 
 # The engine goes, or the container
