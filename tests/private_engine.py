@@ -8,6 +8,8 @@ import signal
 import subprocess
 import tempfile
 
+import pytest
+
 from tests.conftest import ROOT
 
 SCRIPT = ROOT / "bin/engine"
@@ -93,6 +95,18 @@ class PrivateEngine:
         for target in reversed([target for target in mounted if target.startswith(f"{self.folder}/")]):
             subprocess.run(["umount", "--lazy", target], check=True, timeout=10)
         shutil.rmtree(self.folder)
+
+
+@contextlib.contextmanager
+def private_engine():
+    """A PrivateEngine, which leaves nothing at the end; what needs one is skipped where it cannot be had."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to start an engine")
+    engine = PrivateEngine()
+    try:
+        yield engine
+    finally:
+        engine.remove()
 
 
 def command_lines():

@@ -1,7 +1,6 @@
 """The engine goes away under a server, and comes back: a private engine of this module's own is killed."""
 
 import gc
-import os
 import warnings
 
 import pytest
@@ -10,7 +9,7 @@ from dockerexec_ws import DockerExecServer
 from dockerexec_ws.protocol.messages import Code
 from tests.conftest import wait_until
 from tests.peer import Peer
-from tests.private_engine import NAME, PrivateEngine, command_lines
+from tests.private_engine import NAME, command_lines, private_engine
 
 # docker-py leaves the unix socket open whose connect() failed; it is collected here, where that is no error.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
@@ -31,13 +30,8 @@ def _collect_garbage(caplog):
 
 @pytest.fixture(scope="module")
 def module_engine():
-    if os.geteuid() != 0:
-        pytest.skip("needs root, to start an engine")
-    engine = PrivateEngine()
-    try:
+    with private_engine() as engine:
         yield engine
-    finally:
-        engine.remove()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from tests.conftest import IMAGE, wait_until
-from tests.private_engine import NAME, SCRIPT, PrivateEngine, command_lines
+from tests.private_engine import NAME, SCRIPT, command_lines, private_engine
 
 LABEL = "dockerexec-ws.demo"
 # No unix socket and no TCP port is there.
@@ -42,15 +42,10 @@ def script(*words, environment, path=SCRIPT, **options):
 
 @pytest.fixture(scope="module")
 def module_engine():
-    if os.geteuid() != 0:
-        pytest.skip("needs root, to start an engine")
-    engine = PrivateEngine()
-    try:
+    with private_engine() as engine:
         engine.firewall_before = firewall()
         engine.said_at_first = engine.up()
         yield engine
-    finally:
-        engine.remove()
 
 
 @pytest.fixture
