@@ -15,6 +15,7 @@ from click.core import ParameterSource
 from dockerexec_ws import __version__
 from dockerexec_ws.errors import DockerExecError, SettingsError
 from dockerexec_ws.server.server import DockerExecServer
+from dockerexec_ws.server.session import LEAST_OUTPUT_LIMIT
 
 ENVIRONMENT_PREFIX = "DOCKEREXEC_WS"
 
@@ -55,6 +56,23 @@ class _Words(click.ParamType[tuple[str, ...]]):
 @click.option(
     "--wrapper-command", type=_Words(), default=(), metavar="WORDS", help="Words before each client's command."
 )
+@click.option(
+    "--handshake-timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=10.0,
+    help="Seconds within which a request's head has to be complete.",
+)
+@click.option(
+    "--max-message-size", type=click.IntRange(1), default=16 * 1024 * 1024, help="Bytes of a client's largest message."
+)
+@click.option(
+    "--output-limit",
+    type=click.IntRange(LEAST_OUTPUT_LIMIT),
+    default=8 * 1024 * 1024,
+    help="Bytes of output held for a client that does not read; beyond that its process waits. At most 256 KiB with a "
+    "tty.",
+)
+@click.option("--compress", is_flag=True, help="Use permessage-deflate with clients that offer it.")
 @click.option(
     "--ping-interval", type=click.FloatRange(0), default=20.0, help="Seconds of silence before a ping; 0: no pings."
 )
@@ -105,7 +123,7 @@ def app_settings_from_environment() -> tuple[str, float, dict[str, Any]]:
             "something that nobody can guess unless the server asks who they are"
         )
     container, drain = settings.pop("container"), settings.pop("drain")
-    for name in ("host", "port", "log_level"):  # the WSGI server's own affairs
+    for name in ("host", "port", "handshake_timeout", "log_level"):  # the WSGI server's own affairs
         del settings[name]
     return container, drain, settings
 

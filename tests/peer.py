@@ -35,7 +35,16 @@ class Peer:
     made = []  # noqa: RUF012  # closed at the end of each test
 
     def __init__(
-        self, url, *argv, tty=None, query=None, headers=(), receive_buffer=None, send_at_once=b"", timeout=30.0
+        self,
+        url,
+        *argv,
+        tty=None,
+        query=None,
+        headers=(),
+        extensions=None,
+        receive_buffer=None,
+        send_at_once=b"",
+        timeout=30.0,
     ):
         if query is None:
             fields = [] if tty is None else [("tty", "true" if tty else "false")]
@@ -47,7 +56,7 @@ class Peer:
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.connect((parts.hostname, parts.port))
-        self.protocol = ClientProtocol(parse_uri(f"{url}?{query}"), max_size=None)
+        self.protocol = ClientProtocol(parse_uri(f"{url}?{query}"), extensions=extensions, max_size=None)
         request = self.protocol.connect()
         for name, value in headers:
             request.headers[name] = value

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dockerexec_ws.engine.client import Engine
-from dockerexec_ws.engine.stream import HijackedStream
+from dockerexec_ws.engine.stream import READ_SIZE, HijackedStream
 from dockerexec_ws.errors import EngineError, EngineUnavailableError
 
 MARKER_VARIABLE = "DOCKEREXEC_WS_SESSION"
@@ -59,12 +59,12 @@ class Exec:
         """Run the command. Raises as the constructor; even so the command may run (if the engine's answer got lost)."""
         self._stream = self._engine.start_exec(self._id, tty=self.tty)
 
-    def read(self) -> bytes:
-        """Wait for output and return it, framed unless there is a tty; ``b""`` at its end.
+    def read(self, size: int = READ_SIZE) -> bytes:
+        """Wait for output and return at most *size* bytes of it, framed unless there is a tty; ``b""`` at its end.
 
         Raises EngineUnavailableError.
         """
-        return self._started.read()
+        return self._started.read(size)
 
     def write(self, data: memoryview) -> int:
         """Wait until the engine takes some of *data* as stdin; return how many bytes. Raises EngineUnavailableError."""

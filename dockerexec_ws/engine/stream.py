@@ -40,13 +40,13 @@ class HijackedStream:
             self.close()
             raise
 
-    def read(self) -> bytes:
-        """Wait for bytes and return them, at most 256 KiB; ``b""`` at the end of the stream."""
+    def read(self, size: int = READ_SIZE) -> bytes:
+        """Wait for bytes and return them, at most *size*; ``b""`` at the end of the stream."""
         if self._early:
-            early, self._early = self._early, b""
+            early, self._early = self._early[:size], self._early[size:]
             return early
         try:
-            return self._socket.recv(READ_SIZE)
+            return self._socket.recv(size)
         except OSError as error:
             raise EngineUnavailableError("the connection to the engine broke off") from error
 

@@ -1,5 +1,6 @@
 """The WSGI application: which request becomes a session, and how many there may be."""
 
+import functools
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +16,7 @@ from dockerexec_ws.engine.client import Engine, engine_address
 from dockerexec_ws.engine.killer import Killer
 from dockerexec_ws.errors import NotPatchedError, RequestRefusedError, SettingsError
 from dockerexec_ws.protocol.messages import error_message
-from dockerexec_ws.server.session import Session
+from dockerexec_ws.server.session import LEAST_OUTPUT_LIMIT, OUTPUT_LIMIT, Session
 from dockerexec_ws.server.upgrade import Environ, RefusedError, end_of_request, upgrade
 from dockerexec_ws.server.websocket import WebSocket
 
@@ -25,8 +26,6 @@ StartResponse = Callable[..., Any]
 WSGIApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 MAX_MESSAGE_SIZE = 16 * 1024 * 1024
-"""Bytes of the largest message taken from a client."""
-
 PING_INTERVAL = 20.0
 PING_TIMEOUT = 20.0
 
@@ -52,6 +51,9 @@ class App:
         docker_host: str | None = None,
         max_sessions: int = 10,
         wrapper_command: Sequence[str] = (),
+        max_message_size: int = MAX_MESSAGE_SIZE,
+        output_limit: int = OUTPUT_LIMIT,
+        compress: bool = False,
         ping_interval: float = PING_INTERVAL,
         ping_timeout: float = PING_TIMEOUT,
     ) -> None:
@@ -59,6 +61,10 @@ class App:
             raise SettingsError("the container's name is empty")
         if max_sessions < 1:
             raise SettingsError("max_sessions must be at least 1")
+        if max_message_size < 1 or output_limit < LEAST_OUTPUT_LIMIT:
+            raise SettingsError(
+                f"max_message_size must be at least 1, output_limit at least {LEAST_OUTPUT_LIMIT} bytes"
+            )
         if not (ping_interval >= 0 and ping_timeout > 0):  # NaN is neither
             raise SettingsError("ping_interval must be at least 0 (0: no pings), ping_timeout more than 0 seconds")
         if isinstance(wrapper_command, str):
@@ -71,8 +77,14 @@ class App:
         self._max_sessions = max_sessions
         self._engine_address = engine_address(docker_host, docker_socket)
         self._wrapper_command = tuple(wrapper_command)
-        self._ping_interval = ping_interval
-        self._ping_timeout = ping_timeout
+        self._output_limit = output_limit
+        self._upgrade = functools.partial(
+            upgrade,
+            max_size=max_message_size,
+            compress=compress,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+        )
         self._subscribers: dict[str, list[Callable[[Any], object]]] = {event: [] for event in _EVENTS}
         self._draining = False
         # Its members are the greenlets of the requests that became sessions.
@@ -141,11 +153,6 @@ class App:
         """Whether a request is for the application's path."""
         return secrets.compare_digest(environ.get("PATH_INFO", "").encode("latin-1"), self.path.encode())
 
-    def _upgrade(self, environ: Environ) -> WebSocket:
-        return upgrade(
-            environ, max_size=MAX_MESSAGE_SIZE, ping_interval=self._ping_interval, ping_timeout=self._ping_timeout
-        )
-
     def _refuse(self, websocket: WebSocket, text: str, close_code: int) -> None:
         websocket.send_soon(error_message(text))
         websocket.close(close_code, patience=REFUSAL_PATIENCE)
@@ -161,7 +168,13 @@ class App:
         try:
             argv, tty = _parse_query(environ.get("QUERY_STRING", ""))
             session = Session(
-                websocket, self._engine, self._killer, self._container_id, (*self._wrapper_command, *argv), tty=tty
+                websocket,
+                self._engine,
+                self._killer,
+                self._container_id,
+                (*self._wrapper_command, *argv),
+                tty=tty,
+                output_limit=self._output_limit,
             )
             self.sessions.append(session)
             self._emit("session", session)

@@ -17,8 +17,8 @@ PIECE_OVERHEAD = 128
 class OutputBuffer:
     """Stream bytes, put by the greenlet that reads the engine and taken by the one that writes to the peer.
 
-    *limit* is in bytes: above it ``full`` is true, and who reads the engine should stop. ``take`` waits while *flow*
-    says that output is held; call ``flow_changed`` when that may be over.
+    *limit* is in bytes: whoever reads the engine should read no more than there is ``room`` for. ``take`` waits while
+    *flow* says that output is held; call ``flow_changed`` when that may be over.
     """
 
     def __init__(self, flow: FlowControl, limit: int) -> None:
@@ -30,12 +30,12 @@ class OutputBuffer:
         self.aborted = False
         """Whether what was not taken has been given up."""
         self._changed = Event()
-        self._room = Event()
+        self._made_room = Event()
 
     @property
-    def full(self) -> bool:
-        """Whether more should wait."""
-        return self._size >= self._limit
+    def room(self) -> int:
+        """How many bytes may be put, in one piece."""
+        return max(self._limit - self._size - PIECE_OVERHEAD, 0)
 
     def put(self, code: Code, data: bytes) -> None:
         """Append a piece; never waits."""
@@ -44,11 +44,11 @@ class OutputBuffer:
         self._changed.set()
 
     def wait_for_room(self, timeout: float) -> bool:
-        """Wait at most *timeout* seconds until the buffer is no longer full; return whether it is."""
-        if self.full:
-            self._room.clear()
-            self._room.wait(timeout)
-        return not self.full
+        """Wait at most *timeout* seconds until there is room; return whether there is."""
+        if not self.room:
+            self._made_room.clear()
+            self._made_room.wait(timeout)
+        return bool(self.room)
 
     def finish(self) -> None:
         """Say that nothing more will be put."""
@@ -87,6 +87,6 @@ class OutputBuffer:
             parts.append(self._pieces.popleft()[1])
             size += len(parts[-1])
         self._size -= size + PIECE_OVERHEAD * len(parts)
-        if not self.full:
-            self._room.set()
+        if self.room:
+            self._made_room.set()
         return code, data if len(parts) == 1 else b"".join(parts)

@@ -28,6 +28,11 @@ class DockerExecServer:
       /var/run/docker.sock;
     - ``max_sessions``: how many at a time, 10 by default;
     - ``wrapper_command``: words that go before each client's command;
+    - ``handshake_timeout``: seconds within which a request's head has to be complete;
+    - ``max_message_size``: bytes of the largest message taken from a client, 16 MiB by default;
+    - ``output_limit``: bytes of output held for a client that does not read, 8 MiB by default; beyond that its process
+      waits (with a tty it is never more than 256 KiB);
+    - ``compress``: whether to use permessage-deflate with clients that offer it;
     - ``ping_interval``, ``ping_timeout``: seconds of silence before a ping (0: never), and from it until the peer
       counts as dead.
 
@@ -41,12 +46,16 @@ class DockerExecServer:
         host: str = "127.0.0.1",
         port: int = 8080,
         listener: socket.socket | None = None,
+        handshake_timeout: float = Handler.request_timeout,
         **options: Any,
     ) -> None:
+        if not handshake_timeout > 0:
+            raise SettingsError("handshake_timeout must be more than 0 seconds")
         self._app = App(container_id, **options)
         self._host = host
         self._port = port
         self._listener = listener
+        self._handler_class = type("Handler", (Handler,), {"request_timeout": handshake_timeout})
         self._server: WSGIServer | None = None  # once it has started
         self._stopped = Event()
 
@@ -73,7 +82,7 @@ class DockerExecServer:
             raise ListenError("the listener is no TCP socket")
         self._host, self._port = self._listener.getsockname()[:2]
         log = logging.getLogger("dockerexec_ws.requests")
-        server = WSGIServer(self._listener, self._app, handler_class=Handler, log=None, error_log=log)
+        server = WSGIServer(self._listener, self._app, handler_class=self._handler_class, log=None, error_log=log)
         server.start()
         self._server = server
 

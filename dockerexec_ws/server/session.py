@@ -24,6 +24,7 @@ from gevent.pool import Group
 from dockerexec_ws.engine.client import Engine
 from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.engine.killer import Killer
+from dockerexec_ws.engine.stream import READ_SIZE
 from dockerexec_ws.errors import ConnectionClosedError, DockerExecError, EngineError, EngineUnavailableError
 from dockerexec_ws.protocol.flow import FlowControl
 from dockerexec_ws.protocol.framing import FramingError, StreamDemultiplexer
@@ -47,10 +48,12 @@ from dockerexec_ws.server.websocket import WebSocket
 logger = logging.getLogger(__name__)
 
 OUTPUT_LIMIT = 8 * 1024 * 1024
-"""Bytes of output that a session holds for a peer that does not read, while its process runs."""
+"""Bytes of output that a session holds by default for a peer that does not read, while its process runs."""
+
+LEAST_OUTPUT_LIMIT = 64 * 1024
 
 TTY_OUTPUT_LIMIT = 256 * 1024
-"""The same with a tty: what is held delays what the user sees after Ctrl-C."""
+"""The most that it holds with a tty: what is held delays what the user sees after Ctrl-C."""
 
 STDIN_LIMIT = 8 * 1024 * 1024
 """Bytes of stdin waiting for the process above which a client, which was sent 101 long before, is not read from."""
@@ -87,10 +90,21 @@ class SessionEnd:
 
 
 class Session:
-    """One session on an open *websocket*: *argv* runs in *container*, with a terminal if *tty*."""
+    """One session on an open *websocket*: *argv* runs in *container*, with a terminal if *tty*.
+
+    *output_limit* is in bytes; beyond that the process waits for the peer to read.
+    """
 
     def __init__(
-        self, websocket: WebSocket, engine: Engine, killer: Killer, container: str, argv: Sequence[str], *, tty: bool
+        self,
+        websocket: WebSocket,
+        engine: Engine,
+        killer: Killer,
+        container: str,
+        argv: Sequence[str],
+        *,
+        tty: bool,
+        output_limit: int = OUTPUT_LIMIT,
     ) -> None:
         self.id = secrets.token_hex(8)
         """A name for logs; not a secret and not the exec's id."""
@@ -106,7 +120,7 @@ class Session:
         self._container = container
         self._exec: Exec | None = None
         self._flow = FlowControl()
-        self._output = OutputBuffer(self._flow, TTY_OUTPUT_LIMIT if tty else OUTPUT_LIMIT)
+        self._output = OutputBuffer(self._flow, min(output_limit, TTY_OUTPUT_LIMIT) if tty else output_limit)
         self._stdin: deque[bytearray | memoryview] = deque()
         self._stdin_ended = False  # by the client's message 102
         self._stdin_broken = False  # nobody takes any more
@@ -319,7 +333,7 @@ class Session:
         allowance: int | None = None  # bytes still to be taken, once the process has ended
         while allowance is None or allowance > 0:
             gevent.sleep(0)  # recv does not switch while there are bytes: one stream would stop all other sessions
-            data = process.read()
+            data = process.read(READ_SIZE if allowance else min(self._output.room, READ_SIZE))
             if not data:
                 if demultiplexer is not None and demultiplexer.in_frame:
                     raise EngineUnavailableError("the engine broke off its stream")
@@ -331,7 +345,7 @@ class Session:
                 self._output.put(code, piece)
             if allowance is not None:
                 allowance -= len(data)
-            elif self._output.full and self._ended_while_stalled(process):
+            elif not self._output.room and self._ended_while_stalled(process):
                 allowance = AFTER_EXIT
 
     def _ended_while_stalled(self, process: Exec) -> bool:

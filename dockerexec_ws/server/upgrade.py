@@ -14,6 +14,7 @@ from typing import Any
 import gevent
 from geventwebsocket.handler import WebSocketHandler
 from websockets.datastructures import Headers
+from websockets.extensions.permessage_deflate import enable_server_permessage_deflate
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 from websockets.protocol import State
@@ -23,9 +24,6 @@ from dockerexec_ws.engine.stream import buffered
 from dockerexec_ws.server.websocket import WebSocket, protocol_logger
 
 Environ = dict[str, Any]
-
-REQUEST_TIMEOUT = 10.0
-"""Seconds within which a request's head has to be complete."""
 
 _TAKE_SOCKET = "dockerexec_ws.take_socket"
 _VERSION = "13"
@@ -62,12 +60,17 @@ class RefusedError(Exception):
 class Handler(WebSocketHandler):  # type: ignore[misc]  # it has no types
     """The handler class for gevent's WSGIServer: leaves it to the application whether to upgrade, and when."""
 
+    request_timeout = 10.0
+    """Seconds within which a request's head has to be complete; a subclass may set others."""
+
     # Not the property of the base class, which sets up logging for the whole process.
     logger = logging.getLogger("dockerexec_ws.requests")
 
     def read_requestline(self) -> str:
-        """Read the request's first line; REQUEST_TIMEOUT runs from here on, for the whole head."""
-        self._deadline = gevent.Timeout.start_new(REQUEST_TIMEOUT, TimeoutError("the request's head took too long"))
+        """Read the request's first line; request_timeout runs from here on, for the whole head."""
+        self._deadline = gevent.Timeout.start_new(
+            self.request_timeout, TimeoutError("the request's head took too long")
+        )
         try:
             line = str(super().read_requestline())
         except BaseException:
@@ -102,10 +105,11 @@ class Handler(WebSocketHandler):  # type: ignore[misc]  # it has no types
         return self.socket, buffered(self.rfile, self.socket)
 
 
-def upgrade(environ: Environ, *, max_size: int, ping_interval: float, ping_timeout: float) -> WebSocket:
+def upgrade(environ: Environ, *, max_size: int, compress: bool, ping_interval: float, ping_timeout: float) -> WebSocket:
     """Answer the opening handshake and return the open connection.
 
-    *max_size* limits a message, in bytes. After the connection's end the application has to return
+    *max_size* limits a message, in bytes; a compressed one by what it unfolds to. With *compress*, permessage-deflate
+    (RFC 7692) is used with a peer that offers it. After the connection's end the application has to return
     ``end_of_request(environ)``. Raises RefusedError: nothing was answered yet.
     """
     # Its parser is for frames only: the server has read the request.
@@ -116,10 +120,13 @@ def upgrade(environ: Environ, *, max_size: int, ping_interval: float, ping_timeo
         early = buffered(upgraded.handler.rfile, sock)
         upgraded.closed = True  # or its handler would append a close frame
     else:
-        response = ServerProtocol(logger=protocol_logger).accept(_request(environ))
+        extensions = enable_server_permessage_deflate(None) if compress else None
+        handshake = ServerProtocol(extensions=extensions, logger=protocol_logger)
+        response = handshake.accept(_request(environ))
         if response.status_code != http.HTTPStatus.SWITCHING_PROTOCOLS:
             raise _refusal(environ, response)
         sock, early = _find_socket(environ)
+        protocol.extensions = handshake.extensions
         protocol.writes.append(response.serialize())
     return WebSocket(sock, protocol, early=early, ping_interval=ping_interval, ping_timeout=ping_timeout)
 

@@ -22,6 +22,7 @@ from dockerexec_ws.errors import ConnectionClosedError
 from dockerexec_ws.server.keepalive import Keepalive, Verdict
 
 LARGEST_READ = 256 * 1024
+LARGEST_COMPRESSED_READ = 16 * 1024  # may unfold to a thousand times as much, in messages that are all within the limit
 SMALLEST_READ = 1024
 # A read is handled in one go, while all other sessions wait: with more frames than this in it the next is made smaller.
 _FRAMES_PER_READ = 64
@@ -89,7 +90,8 @@ class WebSocket:
         self._flusher: gevent.Greenlet[[], None] | None = None
         self._owed_frames = 0
         self._drained = Event()  # everything that was owed has been sent
-        self._read_size = 64 * 1024
+        self._largest_read = LARGEST_COMPRESSED_READ if protocol.extensions else LARGEST_READ
+        self._read_size = min(64 * 1024, self._largest_read)
         self._receive_lock = BoundedSemaphore()
         self._eof = Event()  # the peer's bytes have ended, or nobody wants them any more
         sock.settimeout(None)
@@ -169,7 +171,7 @@ class WebSocket:
         if len(events) > _FRAMES_PER_READ:
             self._read_size = max(self._read_size // 2, SMALLEST_READ)
         elif len(data) == self._read_size:
-            self._read_size = min(self._read_size * 2, LARGEST_READ)
+            self._read_size = min(self._read_size * 2, self._largest_read)
         sent = self._protocol.close_sent
         if self._protocol.parser_exc is not None and sent is not None:
             self._end(EndingKind.PROTOCOL_ERROR, sent.code, sent.reason)

@@ -11,7 +11,6 @@ import pytest
 from gevent.pywsgi import WSGIServer
 
 from dockerexec_ws import ContainerNotFoundError, EngineUnavailableError, Handler, SettingsError, create_app, mount
-from dockerexec_ws.server import upgrade as upgrade_module
 from tests.conftest import wait_until
 from tests.peer import HandshakeError, Peer, Transcript
 
@@ -95,9 +94,8 @@ def test_refused_requests(server, caplog, request_line, changes, status, header)
     assert not server.sessions
 
 
-def test_a_request_that_never_ends_is_dropped(server, monkeypatch, capfd):
-    monkeypatch.setattr(upgrade_module, "REQUEST_TIMEOUT", 0.3)
-    parts = urlsplit(server.url)
+def test_a_request_that_never_ends_is_dropped(serve, capfd):
+    parts = urlsplit(serve(handshake_timeout=0.3).url)
     for start in (b"", b"GE", b"GET /x HTTP/1.1\r\nHost: x\r\nX-Slow: "):
         with socket.create_connection((parts.hostname, parts.port), timeout=5) as sock:
             sock.sendall(start)
@@ -200,6 +198,8 @@ def test_stdin_is_in_no_log(serve, caplog):
         {"ping_interval": float("nan")},
         {"ping_interval": -1},
         {"ping_timeout": 0},
+        {"max_message_size": 0},
+        {"output_limit": 65535},
         {"wrapper_command": "sudo -u x"},
         {"docker_socket": "/a", "docker_host": "unix:///b"},
     ],

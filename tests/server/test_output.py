@@ -8,17 +8,17 @@ from dockerexec_ws.server.output import JOIN, PIECE_OVERHEAD, OutputBuffer
 
 
 def test_pieces_of_a_byte_count_what_they_weigh():
-    output = OutputBuffer(FlowControl(), limit=10 * PIECE_OVERHEAD)
+    output = OutputBuffer(FlowControl(), limit=10 * (PIECE_OVERHEAD + 1))
     for number in range(10):
-        assert not output.full
+        assert output.room == (9 - number) * (PIECE_OVERHEAD + 1) + 1
         output.put((Code.STDOUT, Code.STDERR)[number % 2], b"x")
-    assert output.full
+    assert output.room == 0
     assert output.take() == (Code.STDOUT, b"x")
-    assert not output.full
+    assert output.room == 1
 
 
 def test_adjacent_pieces_of_one_stream_are_joined_up_to_a_bound():
-    output = OutputBuffer(FlowControl(), limit=1)
+    output = OutputBuffer(FlowControl(), limit=PIECE_OVERHEAD + 1)
     for code, data in [(1, b"a"), (1, b"b"), (2, b"c"), (1, bytes(JOIN)), (1, b"d")]:
         output.put(Code(code), data)
     output.finish()
@@ -26,11 +26,11 @@ def test_adjacent_pieces_of_one_stream_are_joined_up_to_a_bound():
     while (piece := output.take()) is not None:
         taken.append((piece[0], len(piece[1])))
     assert taken == [(Code.STDOUT, 2), (Code.STDERR, 1), (Code.STDOUT, JOIN), (Code.STDOUT, 1)]
-    assert not output.full
+    assert output.room == 1
 
 
 def test_room_is_waited_for_and_told():
-    output = OutputBuffer(FlowControl(), limit=1)
+    output = OutputBuffer(FlowControl(), limit=PIECE_OVERHEAD + 1)
     output.put(Code.STDOUT, b"x")
     assert not output.wait_for_room(0.01)
     waiter = gevent.spawn(output.wait_for_room, 10)

@@ -12,6 +12,7 @@ import pytest
 from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.protocol.messages import Code
 from dockerexec_ws.server import session as session_module
+from dockerexec_ws.server.output import PIECE_OVERHEAD
 from tests.conftest import processes, wait_until
 from tests.peer import HandshakeError, Peer, Transcript
 
@@ -237,6 +238,29 @@ def test_output_is_whole_when_the_client_pauses_while_the_process_exits(server, 
     assert len(transcript.stdout) == size
     assert transcript.exit_code == 7
     assert transcript.close_code == 1000
+
+
+@pytest.mark.parametrize(
+    ("options", "tty", "limit"),
+    [
+        ({}, False, 8 * 1024 * 1024),
+        ({}, True, 256 * 1024),
+        ({"output_limit": 100_000}, False, 100_000),
+        ({"output_limit": 100_000}, True, 100_000),
+    ],
+)
+def test_a_session_holds_bounded_output_while_its_process_runs(serve, options, tty, limit):
+    server = serve(**options)
+    with Peer(server.url, "cat", "/dev/zero", tty=tty).ready() as peer:
+        peer.pause()
+        (session,) = server.sessions
+        wait_until(lambda: not session._output.room)
+        gevent.sleep(1)  # two questions whether the process has ended
+        held = session._output._size
+        assert limit - PIECE_OVERHEAD <= held <= limit
+        peer.resume()
+        peer.until(bytes(2 * limit))
+        assert session.exit_code is None
 
 
 def test_output_is_whole_when_the_client_does_not_read_while_the_process_exits(server):

@@ -1,0 +1,110 @@
+"""permessage-deflate (RFC 7692): only when it is switched on, and bounded in what a message may unfold to."""
+
+import zlib
+
+import pytest
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+
+from dockerexec_ws.server import websocket as websocket_module
+from tests.conftest import wait_until
+from tests.peer import Peer, Transcript
+
+
+def offer():
+    return {"extensions": [ClientPerMessageDeflateFactory()]}
+
+
+def compressed_frame(data, *, opcode=2, fin=True):
+    """A masked frame, made by hand, that carries *data* compressed."""
+    compressor = zlib.compressobj(9, wbits=-12)
+    payload = (compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
+    head = bytes([(fin << 7) | 0x40 | opcode, 0xFF]) + len(payload).to_bytes(8, "big")
+    return head + bytes(4) + payload
+
+
+def test_it_is_off_by_default(server):
+    with Peer(server.url, "echo", "hi", **offer()) as peer:
+        assert not peer.protocol.extensions
+        assert Transcript(peer).stdout == b"hi\n"
+
+
+def test_a_client_that_does_not_offer_it_gets_none(serve):
+    with Peer(serve(compress=True).url, "echo", "hi") as peer:
+        assert not peer.protocol.extensions
+        assert Transcript(peer).stdout == b"hi\n"
+
+
+def test_both_ways(serve):
+    server = serve(compress=True)
+    with Peer(server.url, "cat", **offer()).ready() as peer:
+        assert peer.protocol.extensions
+        received = 0
+        receive_data = peer.protocol.receive_data
+
+        def count(data):
+            nonlocal received
+            received += len(data)
+            receive_data(data)
+
+        peer.protocol.receive_data = count
+        for _ in range(8):
+            peer.stdin(b"0123456789abcdef" * 65536)
+        peer.end()
+        transcript = Transcript(peer)
+    assert transcript.stdout == b"0123456789abcdef" * 65536 * 8
+    assert transcript.exit_code == 0
+    assert 0 < received < 200_000
+
+
+@pytest.mark.parametrize("size", [100_000, 100_001])
+def test_a_message_is_limited_by_what_it_unfolds_to(serve, size):
+    server = serve(compress=True, max_message_size=100_000)
+    with Peer(server.url, "wc", "-c", **offer()).ready() as peer:
+        peer.send_raw(compressed_frame(bytes(size)))
+        if size == 100_000:
+            peer.end()
+        transcript = Transcript(peer)
+    if size == 100_000:
+        assert transcript.stdout.strip() == b"99999"  # the first byte is the message's code
+        assert transcript.close_code == 1000
+    else:
+        assert transcript.close_code == 1009
+        assert transcript.stdout == b""
+    wait_until(lambda: not server.sessions)
+
+
+def test_a_fragmented_message_is_limited_as_a_whole(serve):
+    server = serve(compress=True, max_message_size=100_000)
+    with Peer(server.url, "wc", "-c", **offer()).ready() as peer:
+        header_of_the_rest = b"\x80\xff" + (40_001).to_bytes(8, "big") + bytes(4)
+        peer.send_raw(compressed_frame(bytes(60_000), fin=False) + header_of_the_rest)
+        assert Transcript(peer).close_code == 1009
+    wait_until(lambda: not server.sessions)
+
+
+def test_what_does_not_decompress_is_1002(serve):
+    server = serve(compress=True)
+    with Peer(server.url, "cat", **offer()).ready() as peer:
+        peer.send_raw(b"\xc2\x84" + bytes(4) + b"\xff\xff\xff\xff")
+        assert Transcript(peer).close_code == 1002
+    wait_until(lambda: not server.sessions)
+
+
+def test_many_messages_that_unfold_cost_bounded_memory(serve, monkeypatch):
+    """A thousandfold each: what one read may hold of them, compressed, is little."""
+    held = []
+    take = websocket_module.WebSocket.receive
+
+    def receive(self):
+        held.append(sum(map(len, self._messages)))
+        return take(self)
+
+    monkeypatch.setattr(websocket_module.WebSocket, "receive", receive)
+    server = serve(compress=True)
+    with Peer(server.url, "wc", "-c", **offer()).ready() as peer:
+        message = compressed_frame(bytes(1024 * 1024))
+        peer.send_raw(message * 200)
+        peer.end()
+        assert Transcript(peer).stdout.strip() == str(200 * (1024 * 1024 - 1)).encode()
+    assert 0 < max(held) < 20 * 1024 * 1024
+    wait_until(lambda: not server.sessions)
