@@ -3,37 +3,21 @@
 import contextlib
 import json
 import os
-import pathlib
-import shutil
 import subprocess
 
 import pytest
 
-from tests.conftest import ROOT, running_container
-
-HERE = pathlib.Path(__file__).parent
-FOLDER = ROOT / ".node"
+from tests.conftest import running_container
+from tests.interop.npm import HERE, MissingError, install_packages
 
 
 @pytest.fixture(scope="session")
 def npm_packages():
-    """The folder with the packages that package.json names, installed once per checkout."""
-    for program in ("node", "npm"):
-        if not shutil.which(program):
-            pytest.skip(f"there is no {program}: install Node.js with npm to test against the original")
-    wanted = (HERE / "package.json").read_text()
-    # Written last: an installation that was broken off is done over.
-    stamp = FOLDER / "stamp"
-    if not stamp.exists() or stamp.read_text() != wanted:
-        FOLDER.mkdir(exist_ok=True)
-        stamp.unlink(missing_ok=True)
-        (FOLDER / "package.json").write_text(wanted)
-        options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"]
-        npm = subprocess.run(["npm", "install", *options], cwd=FOLDER, capture_output=True, text=True)
-        if npm.returncode:
-            pytest.fail(f"npm install failed with {npm.returncode}:\n{npm.stdout}{npm.stderr}", pytrace=False)
-        stamp.write_text(wanted)
-    return FOLDER / "node_modules"
+    """The folder with the original's packages."""
+    try:
+        return install_packages()
+    except MissingError as error:
+        pytest.skip(str(error))
 
 
 class Node:

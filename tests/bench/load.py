@@ -1,0 +1,358 @@
+"""The light load generator: sessions on blocking sockets that count what they receive and look at little of it.
+
+One interface for all ways to reach a process: ``WebSocketSession``, ``RawSession`` (the engine's hijacked stream) and
+``CliSession`` (the docker command).
+"""
+
+import contextlib
+import json
+import os
+import select
+import socket
+import struct
+import subprocess
+from urllib.parse import urlencode, urlsplit
+
+READ_SIZE = 1024 * 1024
+MESSAGE_SIZE = 64 * 1024
+"""Bytes of stdin in a message: what node's streams read at a time, so what the original's client sends."""
+
+TIMEOUT = 20.0
+"""Seconds without a byte after which a session counts as hung."""
+
+
+class SessionFailedError(Exception):
+    """A session did not come to its end: it hung, or the server broke off or told an error."""
+
+
+class Session:
+    """What all have in common: a socket or pipe each way, ``received`` bytes of output, and an ``exit_code``."""
+
+    def __init__(self):
+        self.received = 0
+        self.exit_code = None
+        self._buffer = memoryview(bytearray(READ_SIZE))
+
+    def read(self):
+        """Wait for something and count it."""
+        if not select.select([self], [], [], TIMEOUT)[0]:
+            raise SessionFailedError("hung")
+        self._take(self._read())
+
+    def read_until(self, condition):
+        """Read until *condition* returns something true; the session must not end before."""
+        while not condition():
+            if self.exit_code is not None:
+                raise SessionFailedError(f"exited with {self.exit_code}")
+            self.read()
+
+    def drain(self):
+        """Read until the end."""
+        while self.exit_code is None:
+            self.read()
+
+    def write(self, data):
+        """Send stdin and wait until it is taken."""
+        data = memoryview(data)
+        while data:
+            readable, writable, _ = select.select([self], [self.input] if self._may_write else [], [], TIMEOUT)
+            if readable:
+                self._take(self._read())
+            if writable and self._may_write:
+                data = data[self._write(data) :]
+            if not readable and not writable:
+                raise SessionFailedError("hung")
+
+    _may_write = True
+
+    @property
+    def input(self):
+        return self
+
+
+class WebSocketSession(Session):
+    """A client of the servers' common protocol, without its comforts; masks with zeros, which costs nothing."""
+
+    def __init__(self, url, argv, *, tty=False):
+        super().__init__()
+        self.messages = 0
+        self.ready = False
+        self._may_write = True
+        self._head = b""  # the beginning of a frame, until its first payload byte has come
+        self._left = 0  # bytes that the frame under way still has to bring
+        self._kept = None  # of a frame that is not stream data
+        parts = urlsplit(url)
+        query = urlencode([("tty", "true" if tty else "false"), *(("command", word) for word in argv)])
+        self._socket = socket.create_connection((parts.hostname, parts.port), timeout=TIMEOUT)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.sendall(
+            f"GET {parts.path}?{query} HTTP/1.1\r\nHost: {parts.netloc}\r\nUpgrade: websocket\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+            "\r\n".encode()
+        )
+        head = b""
+        while b"\r\n\r\n" not in head:
+            data = self._socket.recv(4096)
+            if not data:
+                raise SessionFailedError("refused")
+            head += data
+        if b" 101 " not in head.partition(b"\r\n")[0]:
+            raise SessionFailedError(head.partition(b"\r\n")[0].decode())
+        self._take(memoryview(head.partition(b"\r\n\r\n")[2]))
+        self.read_until(lambda: self.ready)
+
+    def fileno(self):
+        return self._socket.fileno()
+
+    def pause(self):
+        self._send(b"\x65")
+
+    def resume(self):
+        self._send(b"\x64")
+
+    def end(self):
+        self._send(b"\x66")
+
+    def close(self):
+        self._socket.close()
+
+    def _send(self, message):
+        self._socket.sendall(_masked(2, message))
+
+    def _write(self, data):
+        piece = data[:MESSAGE_SIZE]
+        self._socket.sendall(b"".join([_header(2, len(piece) + 1), b"\0", piece]))
+        return len(piece)
+
+    def _read(self):
+        try:
+            return self._buffer[: self._socket.recv_into(self._buffer)]
+        except ConnectionError:
+            return self._buffer[:0]
+
+    def _take(self, data):
+        if not data and not self.ready:
+            return
+        if not data:
+            raise SessionFailedError("broken off")
+        position = 0
+        while position < len(data):
+            if self._left:
+                piece = data[position : position + self._left]
+                position += len(piece)
+                self._left -= len(piece)
+                if self._kept is None:
+                    self.received += len(piece)
+                else:
+                    self._kept += piece
+                    if not self._left:
+                        self._take_message(self._kept)
+                continue
+            # The head of a frame: 2 to 10 bytes and the first of its payload.
+            self._head += data[position : position + 1]
+            position += 1
+            if len(self._head) >= 2:
+                short = self._head[1] & 127
+                size = 2 + {126: 2, 127: 8}.get(short, 0)
+                wanted = size + (short != 0) - len(self._head)
+                self._head += data[position : position + wanted]
+                position += min(wanted, len(data) - position)
+                if len(self._head) == size + (short != 0):
+                    self._start_frame(size, short)
+
+    def _start_frame(self, size, short):
+        head, self._head = self._head, b""
+        length = short if short < 126 else struct.unpack(">H" if short == 126 else ">Q", head[2:size])[0]
+        self._left = max(length - 1, 0)
+        code = head[-1]
+        stream = head[0] == 0x82 and length and code in (1, 2)
+        self.messages += bool(stream)
+        self._kept = None if stream else bytearray([head[0], *head[size:]])
+        if not stream and not self._left:
+            self._take_message(self._kept)
+
+    def _take_message(self, message):
+        if message[0] == 0x88:
+            with contextlib.suppress(OSError):
+                self._socket.sendall(_masked(8, message[1:]))
+            if self.exit_code is None:
+                raise SessionFailedError(f"closed {message[1:].hex()}")
+        elif message[0] == 0x89:
+            self._socket.sendall(_masked(10, message[1:]))
+        elif message[0] == 0x82 and len(message) > 1:
+            match message[1]:
+                case 100:
+                    self.ready = self._may_write = True
+                case 101:
+                    self._may_write = False
+                case 200:
+                    self.exit_code = message[2]
+                case 201 | 202:
+                    raise SessionFailedError(message[2:].decode() or "server shut down")
+
+
+class RawSession(Session):
+    """The engine by itself: create, start, inspect by hand, and the hijacked stream."""
+
+    def __init__(self, engine, container, argv):
+        super().__init__()
+        self._engine = engine
+        self._left = 0
+        self._head = b""
+        body = {"Cmd": argv, "AttachStdin": True, "AttachStdout": True, "AttachStderr": True}
+        self._exec = engine.ask("POST", f"/containers/{container}/exec", body)["Id"]
+        self._socket, early = engine.hijack(f"/exec/{self._exec}/start", {"Detach": False, "Tty": False})
+        self._take(memoryview(early) if early else None)
+
+    def fileno(self):
+        return self._socket.fileno()
+
+    def end(self):
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def close(self):
+        self._socket.close()
+
+    def _write(self, data):
+        self._socket.sendall(data[:MESSAGE_SIZE])
+        return len(data[:MESSAGE_SIZE])
+
+    def _read(self):
+        return self._buffer[: self._socket.recv_into(self._buffer)]
+
+    def _take(self, data):
+        if data is None:
+            return
+        if not data:
+            while self.exit_code is None:
+                self.exit_code = self._engine.ask("GET", f"/exec/{self._exec}/json")["ExitCode"]
+        position = 0
+        while position < len(data):
+            if self._left:
+                size = min(self._left, len(data) - position)
+                self.received += size
+                self._left -= size
+                position += size
+            else:
+                wanted = 8 - len(self._head)
+                self._head += data[position : position + wanted]
+                position += wanted
+                if len(self._head) == 8:
+                    self._left = int.from_bytes(self._head[4:], "big")
+                    self._head = b""
+
+
+class CliSession(Session):
+    """``docker exec -i``, its output in a pipe."""
+
+    def __init__(self, address, container, argv):
+        super().__init__()
+        self._process = subprocess.Popen(
+            ["docker", "-H", address, "exec", "-i", container, *argv],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+        )
+
+    def fileno(self):
+        return self._process.stdout.fileno()
+
+    @property
+    def input(self):
+        return self._process.stdin
+
+    def end(self):
+        self._process.stdin.close()
+
+    def close(self):
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.kill()
+        self._process.wait()
+
+    def _write(self, data):
+        return os.write(self._process.stdin.fileno(), data[:MESSAGE_SIZE])
+
+    def _read(self):
+        return self._buffer[: os.readv(self.fileno(), [self._buffer])]
+
+    def _take(self, data):
+        self.received += len(data)
+        if not data:
+            self.exit_code = self._process.wait(TIMEOUT)
+
+
+class EngineConnection:
+    """What the raw stream needs of the engine's API, over its unix socket or TCP (no TLS)."""
+
+    def __init__(self, address):
+        self._address = address
+        self._socket = self._connect()  # kept for all questions
+
+    def _connect(self):
+        if self._address.startswith("unix://"):
+            sock = socket.socket(socket.AF_UNIX)
+            sock.settimeout(TIMEOUT)
+            sock.connect(self._address.removeprefix("unix://"))
+            return sock
+        parts = urlsplit(self._address)
+        return socket.create_connection((parts.hostname, parts.port), timeout=TIMEOUT)
+
+    def ask(self, method, path, body=None):
+        """Return the JSON of an answer."""
+        self._socket.sendall(_request(method, path, body))
+        status, headers, data = _response_head(self._socket)
+        if headers.get("transfer-encoding") == "chunked":
+            while not data.endswith(b"0\r\n\r\n"):
+                data += self._socket.recv(65536)
+            size, _, data = data.partition(b"\r\n")
+            data = data[: int(size, 16)]
+        else:
+            while len(data) < int(headers["content-length"]):
+                data += self._socket.recv(65536)
+        if status >= 400:
+            raise SessionFailedError(f"engine: {data.decode()}")
+        return json.loads(data)
+
+    def hijack(self, path, body):
+        """Return the socket of a hijacked connection and the bytes that came already."""
+        sock = self._connect()
+        sock.sendall(_request("POST", path, body, "Connection: Upgrade\r\nUpgrade: tcp\r\n"))
+        status, _, early = _response_head(sock)
+        if status not in (101, 200):
+            raise SessionFailedError(f"engine: {status}")
+        return sock, early
+
+
+def _request(method, path, body, headers=""):
+    data = b"" if body is None else json.dumps(body).encode()
+    head = (
+        f"{method} {path} HTTP/1.1\r\nHost: engine\r\n{headers}Content-Type: application/json\r\n"
+        f"Content-Length: {len(data)}\r\n\r\n"
+    )
+    return head.encode() + data
+
+
+def _response_head(sock):
+    data = b""
+    while b"\r\n\r\n" not in data:
+        piece = sock.recv(65536)
+        if not piece:
+            raise SessionFailedError("the engine broke off")
+        data += piece
+    head, _, rest = data.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return int(first.split()[1]), headers, rest
+
+
+def _header(opcode, size):
+    if size < 126:
+        return bytes([0x80 | opcode, 0x80 | size]) + bytes(4)
+    if size < 65536:
+        return bytes([0x80 | opcode, 0xFE]) + size.to_bytes(2, "big") + bytes(4)
+    return bytes([0x80 | opcode, 0xFF]) + size.to_bytes(8, "big") + bytes(4)
+
+
+def _masked(opcode, payload):
+    return _header(opcode, len(payload)) + bytes(payload)
