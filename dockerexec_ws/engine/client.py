@@ -51,6 +51,8 @@ class Engine:
                 tls=options.get("tls", False),
                 max_pool_size=connections,
             )
+            # A third of a request's CPU time would go to finding out whether a proxy is to be used for the socket.
+            self.api.trust_env = not self.address.startswith("unix://")
         except (docker.errors.TLSParameterError, ValueError) as error:
             raise SettingsError(f"the engine's address or TLS settings are wrong: {error}") from error
         except (requests.exceptions.RequestException, docker.errors.DockerException, OSError) as error:

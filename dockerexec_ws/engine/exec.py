@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dockerexec_ws.engine.client import Engine
-from dockerexec_ws.engine.stream import READ_SIZE, HijackedStream
+from dockerexec_ws.engine.stream import READ_SIZE, Bytes, HijackedStream
 from dockerexec_ws.errors import EngineError, EngineUnavailableError
 
 MARKER_VARIABLE = "DOCKEREXEC_WS_SESSION"
@@ -18,7 +18,7 @@ EXIT_CODE_TIMEOUT = 10.0
 RESIZE_TIMEOUT = 5.0
 """Seconds within which a resize is tried again: the exec may not have started yet."""
 
-_FIRST_DELAY = 0.005
+_FIRST_DELAY = 0.001
 _LONGEST_DELAY = 0.25
 
 
@@ -59,18 +59,23 @@ class Exec:
         """Run the command. Raises as the constructor; even so the command may run (if the engine's answer got lost)."""
         self._stream = self._engine.start_exec(self._id, tty=self.tty)
 
-    def read(self, size: int = READ_SIZE) -> bytes:
-        """Wait for output and return at most *size* bytes of it, framed unless there is a tty; ``b""`` at its end.
+    def read(self, size: int = READ_SIZE) -> memoryview:
+        """Wait for output and return at most *size* bytes of it, framed unless there is a tty; none at its end.
 
-        Raises EngineUnavailableError.
+        They are valid until the next read. Raises EngineUnavailableError.
         """
         return self._started.read(size)
 
-    def write(self, data: memoryview) -> int:
-        """Wait until the engine takes some of *data* as stdin; return how many bytes. Raises EngineUnavailableError."""
-        size = self._started.write(data)
-        if size:
-            self._last_byte = bytes(data[size - 1 : size])
+    def write(self, parts: Sequence[Bytes], *, wait: bool = True) -> int:
+        """Give the process some of *parts* as stdin, and return how many bytes the engine took.
+
+        Without *wait* only what it takes at once. Raises EngineUnavailableError.
+        """
+        size = end = self._started.write(parts, wait=wait)
+        for part in parts:
+            if 0 < end <= len(part):
+                self._last_byte = bytes(part[end - 1 : end])
+            end -= len(part)
         return size
 
     def end_stdin(self) -> None:
@@ -79,9 +84,9 @@ class Exec:
         In the middle of a line the terminal's EOF character only hands the line over, so a second one is typed.
         """
         if self.tty:
-            data = memoryview(b"\x04" if self._last_byte == b"\n" else b"\x04\x04")
+            data = b"\x04" if self._last_byte == b"\n" else b"\x04\x04"
             while data:
-                data = data[self._started.write(data) :]
+                data = data[self._started.write([data]) :]
         else:
             self._started.half_close()
 

@@ -195,7 +195,7 @@ class _Run:
                 if not data:
                     said = output[-200:].decode(errors="replace").strip()
                     raise EngineError(f"the image has no usable shell, or it was killed ({said})")
-                output += b"".join(payload for _, payload in demultiplexer.feed(data))
+                output += b"".join(part for _, parts in demultiplexer.feed(data) for part in parts)
                 if not reported and (users := _USERS.search(output)):
                     reported = True
                     self._run_as_others(*users[1].decode().split())

@@ -3,11 +3,16 @@
 import contextlib
 import socket
 import ssl
+from collections.abc import Sequence
 from typing import Any
 
+from dockerexec_ws.engine.pacing import Pacer
 from dockerexec_ws.errors import EngineUnavailableError
 
+Bytes = bytes | bytearray | memoryview
+
 READ_SIZE = 256 * 1024
+_QUIET_SIZE = 1024
 
 
 def buffered(reader: Any, sock: socket.socket) -> bytes:
@@ -19,6 +24,26 @@ def buffered(reader: Any, sock: socket.socket) -> bytes:
         return b""
 
 
+class ReadBuffer:
+    """Memory that a connection reads into: little while it is quiet, up to READ_SIZE while it streams.
+
+    Fresh memory for each read would cost more than all else: the kernel has to map and clear it.
+    """
+
+    def __init__(self) -> None:
+        self._memory = memoryview(bytearray(_QUIET_SIZE))
+
+    def read(self, sock: socket.socket, size: int = READ_SIZE) -> memoryview:
+        """Wait for bytes, at most *size*, and return them; none at the end. They are valid until the next read."""
+        memory = self._memory
+        count = sock.recv_into(memory[:size])
+        if count == len(memory) < READ_SIZE:
+            self._memory = memoryview(bytearray(4 * len(memory)))
+        elif count < _QUIET_SIZE < len(memory):
+            self._memory = memoryview(bytearray(_QUIET_SIZE))
+        return memory[:count]
+
+
 class HijackedStream:
     """The stream that docker-py's ``exec_start(socket=True)`` opened; *raw* is what that returned.
 
@@ -28,32 +53,46 @@ class HijackedStream:
 
     def __init__(self, raw: Any) -> None:
         # docker-py hands out what lies below the response's buffered reader, where the bytes are that arrived together
-        # with the response's head (docker-py issues 425, 3332). The response stays referenced: its end would close
-        # the socket.
+        # with the response's head (docker-py issues 425, 3332).
         self._response = raw._response
         self._socket: socket.socket = getattr(raw, "_sock") if isinstance(raw, socket.SocketIO) else raw  # noqa: B009
         try:
             self._early = buffered(self._response.raw._fp.fp, self._socket)
+            if not isinstance(self._socket, ssl.SSLSocket):
+                # The response's end would close the socket; with one of our own the 25 kB that it holds can go.
+                self._socket = self._socket.dup()
+                self._response.close()
+                self._response = None
             # docker-py's timeout is for answers; a session may be silent for days.
             self._socket.settimeout(None)
         except BaseException:
             self.close()
             raise
+        self._buffer = ReadBuffer()
+        self._pacer = Pacer()
+        self._last_size = 0
 
-    def read(self, size: int = READ_SIZE) -> bytes:
-        """Wait for bytes and return them, at most *size*; ``b""`` at the end of the stream."""
+    def read(self, size: int = READ_SIZE) -> memoryview:
+        """Wait for bytes, at most *size*, and return them; none at the end. They are valid until the next read."""
         if self._early:
             early, self._early = self._early[:size], self._early[size:]
-            return early
+            return memoryview(early)
+        self._pacer.wait(self._last_size)
         try:
-            return self._socket.recv(size)
+            data = self._buffer.read(self._socket, size)
         except OSError as error:
             raise EngineUnavailableError("the connection to the engine broke off") from error
+        self._last_size = len(data)
+        return data
 
-    def write(self, data: memoryview) -> int:
-        """Wait until the engine takes some of *data* and return how many bytes it took."""
+    def write(self, parts: Sequence[Bytes], *, wait: bool = True) -> int:
+        """Write some of *parts*; return how many bytes the engine took. Without *wait* only what it takes at once."""
         try:
-            return self._socket.send(data)
+            if isinstance(self._socket, ssl.SSLSocket):
+                return self._socket.send(parts[0]) if wait else 0
+            return self._socket.sendmsg(parts, (), 0 if wait else socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return 0
         except OSError as error:
             raise EngineUnavailableError("the connection to the engine broke off") from error
 
@@ -67,5 +106,6 @@ class HijackedStream:
         """Close the connection; a greenlet that waits in ``read`` or ``write`` is woken by EngineUnavailableError."""
         with contextlib.suppress(OSError):
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
-        self._response.close()
+        if self._response is not None:
+            self._response.close()
         self._socket.close()

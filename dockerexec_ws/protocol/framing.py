@@ -8,8 +8,8 @@ import struct
 
 from dockerexec_ws.protocol.messages import Code
 
-_HEADER = struct.Struct(">B3sI")
-_CODES = {1: Code.STDOUT, 2: Code.STDERR}
+_HEADER = struct.Struct(">II")
+_CODES = {0x01000000: Code.STDOUT, 0x02000000: Code.STDERR}  # by a header's first four bytes
 
 
 class FramingError(ValueError):
@@ -27,40 +27,49 @@ class StreamDemultiplexer:
         self._left = 0  # bytes that the frame under way still has to bring
         self._code = Code.STDOUT  # of the frame under way
 
-    def feed(self, data: bytes) -> list[tuple[Code, bytes]]:
-        """Return the stream bytes in *data*, in order, adjacent ones of one stream joined.
+    def feed(self, data: bytes | memoryview) -> list[tuple[Code, list[memoryview]]]:
+        """Return the stream bytes in *data*, in order: parts of its memory, adjacent ones of one stream in one list.
 
         Raises FramingError; the demultiplexer is of no use after that.
         """
         view = memoryview(data)
         runs: list[tuple[Code, list[memoryview]]] = []
+        code: Code | None = None  # of the last run
         position = 0
         while position < len(view):
             if not self._left:
-                wanted = _HEADER.size - len(self._header)
-                self._header += view[position : position + wanted]
-                position += wanted
-                if len(self._header) < _HEADER.size:
-                    break
-                self._start_frame()
+                position = self._take_header(view, position)
                 continue
-            piece = view[position : position + self._left]
-            position += len(piece)
-            self._left -= len(piece)
-            if runs and runs[-1][0] is self._code:
-                runs[-1][1].append(piece)
-            else:
-                runs.append((self._code, [piece]))
-        return [(code, b"".join(pieces)) for code, pieces in runs]
+            part = view[position : position + self._left]
+            position += len(part)
+            self._left -= len(part)
+            if code is not self._code:
+                code = self._code
+                runs.append((code, []))
+            runs[-1][1].append(part)
+        return runs
 
     @property
     def in_frame(self) -> bool:
         """Whether the stream would be cut short if it ended now."""
         return bool(self._left or self._header)
 
-    def _start_frame(self) -> None:
-        stream, zero, self._left = _HEADER.unpack(self._header)
-        if stream not in _CODES or zero != b"\0\0\0":
-            raise FramingError(f"the engine's stream has a frame header that is none: {self._header.hex()}")
+    def _take_header(self, view: memoryview, position: int) -> int:
+        """Take the header at *position*, or as much of it as there is; return where it ends."""
+        if self._header or len(view) - position < _HEADER.size:  # it is split
+            part = view[position : position + _HEADER.size - len(self._header)]
+            self._header += part
+            if len(self._header) == _HEADER.size:
+                header, self._header = self._header, b""
+                self._start_frame(*_HEADER.unpack(header))
+            return position + len(part)
+        self._start_frame(*_HEADER.unpack_from(view, position))
+        return position + _HEADER.size
+
+    def _start_frame(self, stream: int, size: int) -> None:
+        if stream not in _CODES:
+            raise FramingError(
+                f"the engine's stream has a frame header that is none: {_HEADER.pack(stream, size).hex()}"
+            )
         self._code = _CODES[stream]
-        self._header = b""
+        self._left = size

@@ -91,9 +91,9 @@ def parse_client_message(message: bytes) -> ClientMessage:
             return Unknown(code)
 
 
-def server_message(code: Code, payload: bytes = b"") -> bytes:
-    """Make one message of the server; *payload* is as the code wants it (stream bytes, or nothing)."""
-    return b"%c%b" % (code, payload)
+def server_message(code: Code, *payload: bytes) -> bytes:
+    """Make one message of the server; the parts of *payload*, joined, are as the code wants it."""
+    return b"".join([bytes([code]), *payload])
 
 
 def stopped_message(exit_code: int) -> bytes:

@@ -1,6 +1,7 @@
 """The output of a session on its way from the engine to the peer: held in bounded memory, sent in order."""
 
 from collections import deque
+from collections.abc import Sequence
 
 from gevent.event import Event
 
@@ -26,7 +27,7 @@ class OutputBuffer:
         self._limit = limit
         self._pieces: deque[tuple[Code, bytes]] = deque()
         self._size = 0
-        self._finished = False
+        self._taken = 0  # of that, what was taken last
         self.aborted = False
         """Whether what was not taken has been given up."""
         self._changed = Event()
@@ -37,11 +38,11 @@ class OutputBuffer:
         """How many bytes may be put, in one piece."""
         return max(self._limit - self._size - PIECE_OVERHEAD, 0)
 
-    def put(self, code: Code, data: bytes) -> None:
-        """Append a piece; never waits."""
+    def put(self, code: Code, parts: Sequence[bytes | memoryview]) -> None:
+        """Append one stream's bytes, which are copied; never waits."""
+        data = b"".join(parts)
         self._pieces.append((code, data))
         self._size += len(data) + PIECE_OVERHEAD
-        self._changed.set()
 
     def wait_for_room(self, timeout: float) -> bool:
         """Wait at most *timeout* seconds until there is room; return whether there is."""
@@ -49,11 +50,6 @@ class OutputBuffer:
             self._made_room.clear()
             self._made_room.wait(timeout)
         return bool(self.room)
-
-    def finish(self) -> None:
-        """Say that nothing more will be put."""
-        self._finished = True
-        self._changed.set()
 
     def abort(self) -> None:
         """Give up what was not taken yet."""
@@ -64,29 +60,24 @@ class OutputBuffer:
         """Have the flow control looked at again."""
         self._changed.set()
 
-    def take(self) -> tuple[Code, bytes] | None:
-        """Wait for output that may be sent, and take it: one stream's, at most JOIN bytes joined or one larger piece.
+    def take(self) -> tuple[Code, list[bytes]] | None:
+        """Wait while output is held; then take what there is of one stream: at most JOIN bytes, or one larger piece.
 
-        Returns None at the end: after ``finish`` when all is taken and nothing holds output, after ``abort`` at once.
+        It counts until the next call. Returns None if there is nothing, and after ``abort``.
         """
-        while not self.aborted:
-            if not self._flow.output_held:
-                if self._pieces:
-                    return self._take_joined()
-                if self._finished:
-                    return None
+        self._size -= self._taken
+        self._taken = 0
+        if self.room:
+            self._made_room.set()
+        while self._flow.output_held and not self.aborted:
             self._changed.clear()
             self._changed.wait()
-        return None
-
-    def _take_joined(self) -> tuple[Code, bytes]:
+        if self.aborted or not self._pieces:
+            return None
         code, data = self._pieces.popleft()
-        size = len(data)
-        parts = [data]
+        parts, size = [data], len(data)
         while self._pieces and self._pieces[0][0] is code and size + len(self._pieces[0][1]) <= JOIN:
             parts.append(self._pieces.popleft()[1])
             size += len(parts[-1])
-        self._size -= size + PIECE_OVERHEAD * len(parts)
-        if self.room:
-            self._made_room.set()
-        return code, data if len(parts) == 1 else b"".join(parts)
+        self._taken = size + PIECE_OVERHEAD * len(parts)
+        return code, parts

@@ -4,8 +4,8 @@ The greenlet that calls ``run`` owns the others and waits for the first cause to
 
 - ``_read_peer``    WebSocket -> stdin queue, and the client's other messages
 - ``_write_stdin``  stdin queue -> exec; only while there is something in the queue
-- ``_read_engine``  exec -> output buffer, then the exit code
-- ``_write_peer``   output buffer -> WebSocket, then message 200
+- ``_read_engine``  exec -> WebSocket, as long as the peer takes all; else -> output buffer. Then the exit code
+- ``_write_peer``   output buffer -> WebSocket; only while there is something in the buffer. Then message 200
 - ``_resize``       only while there is a size to set
 """
 
@@ -16,6 +16,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import gevent
 from gevent.event import AsyncResult, Event
@@ -66,6 +67,10 @@ STALL_POLL = 0.5
 
 AFTER_EXIT = 2 * 1024 * 1024
 """Bytes of output taken without regard to the limit once the process has ended: more is a background child's."""
+
+_PARTS_AT_ONCE = 16  # of stdin; they are of 64 KiB at least, but for the last
+
+_CODE_BYTES = {code: bytes([code]) for code in (Code.STDOUT, Code.STDERR)}
 
 SHUTDOWN_PATIENCE = 1.0
 """Seconds that a peer has to take message 201 and the close frame."""
@@ -120,7 +125,9 @@ class Session:
         self._container = container
         self._exec: Exec | None = None
         self._flow = FlowControl()
-        self._output = OutputBuffer(self._flow, min(output_limit, TTY_OUTPUT_LIMIT) if tty else output_limit)
+        limit = min(output_limit, TTY_OUTPUT_LIMIT) if tty else output_limit
+        self._read_size = min(READ_SIZE, limit // 4)  # the connection holds as much, which it has sent in part
+        self._output = OutputBuffer(self._flow, limit - self._read_size)
         self._stdin: deque[bytearray | memoryview] = deque()
         self._stdin_ended = False  # by the client's message 102
         self._stdin_broken = False  # nobody takes any more
@@ -166,7 +173,6 @@ class Session:
         self._websocket.send_soon(server_message(Code.RESUME))
         self._spawn(self._read_peer)
         self._spawn(self._read_engine, self._exec)
-        self._writer = self._spawn(self._write_peer)
 
     def _finish(self, end: SessionEnd) -> None:
         killing = None
@@ -184,7 +190,6 @@ class Session:
             if self._exec is not None:
                 self._exec.close()
         # What there is for the peer still arrives, however slowly it reads.
-        self._output.finish()
         if self._writer is not None:
             self._writer.join()
         self._websocket.close(end.close_code)
@@ -217,6 +222,8 @@ class Session:
     def _read_peer(self) -> None:
         while (message := self._websocket.receive()) is not None:
             self._take_message(message.encode() if isinstance(message, str) else message)
+            if self._stdin and not self._websocket.message_waits:  # all that came together goes on together
+                self._pass_stdin_on()
         self._output.abort()
         logger.debug("session %s: %s", self.id, self._websocket.ending)
         self._end(SessionEnd(Cause.PEER_GONE))
@@ -256,19 +263,28 @@ class Session:
             self._complain("stdin is closed")
         if self._stdin_ended or self._ended.ready() or not data:
             return
+        if self._flow.stdin_received(len(data)):
+            self._websocket.send_soon(server_message(Code.PAUSE))
+            self._output.flow_changed()
         last = self._stdin[-1] if self._stdin else None
         if isinstance(last, bytearray) and len(last) < STDIN_JOIN:
             last += data
         else:
             self._stdin.append(bytearray(data) if len(data) < STDIN_JOIN else data)
-        if self._flow.stdin_received(len(data)):
-            self._websocket.send_soon(server_message(Code.PAUSE))
-            self._output.flow_changed()
-        self._wake_stdin_writer()
+        if self._flow.stdin_pending > STDIN_LIMIT:
+            self._pass_stdin_on()
         while self._flow.stdin_pending > STDIN_LIMIT and not self._ended.ready() and not self._websocket.ending:
             self._stdin_taken.clear()
             self._stdin_taken.wait(1.0)
             self._websocket.watch()
+
+    def _pass_stdin_on(self) -> None:
+        """Give the process what it takes at once, and leave the rest to the writer."""
+        if self._stdin_writer is None:
+            assert self._exec is not None
+            self._write_some_stdin(self._exec, wait=False)
+            if self._stdin:
+                self._wake_stdin_writer()
 
     def _wake_stdin_writer(self) -> None:
         if self._stdin_writer is None:
@@ -276,14 +292,7 @@ class Session:
 
     def _write_stdin(self, process: Exec) -> None:
         while self._stdin:
-            data = memoryview(self._stdin.popleft())
-            while data:
-                size = self._write_some(process, data)
-                data = data[size:]
-                if self._flow.stdin_taken(size) and not self._ended.ready():
-                    self._websocket.send_soon(server_message(Code.RESUME))
-                    self._output.flow_changed()
-                self._stdin_taken.set()
+            self._write_some_stdin(process, wait=True)
         if self._stdin_ended and not self._stdin_broken:
             try:
                 process.end_stdin()
@@ -291,14 +300,24 @@ class Session:
                 self._stdin_broken = True
         self._stdin_writer = None
 
-    def _write_some(self, process: Exec, data: memoryview) -> int:
+    def _write_some_stdin(self, process: Exec, *, wait: bool) -> None:
+        parts = list(islice(self._stdin, _PARTS_AT_ONCE))
+        size = sum(map(len, parts))
         if not self._stdin_broken:
             try:
-                return process.write(data)
+                size = process.write(parts, wait=wait)
             except EngineUnavailableError:
                 # The process, or the engine, is gone: _read_engine finds out which, and there may be output to come.
                 self._stdin_broken = True
-        return len(data)
+        if self._flow.stdin_taken(size) and not self._ended.ready():
+            self._websocket.send_soon(server_message(Code.RESUME))
+            self._output.flow_changed()
+        while size:
+            part = self._stdin.popleft()
+            if len(part) > size:
+                self._stdin.appendleft(memoryview(part)[size:])
+            size -= min(size, len(part))
+        self._stdin_taken.set()
 
     def _wake_resizer(self) -> None:
         if self._resizer is None:
@@ -324,7 +343,15 @@ class Session:
         except (DockerExecError, FramingError) as error:
             self._fail(str(error))
         else:
-            self._output.finish()
+            self._wake_writer()
+
+    def _send_output(self, code: Code, parts: Sequence[memoryview]) -> None:
+        """Hand output on to the peer, if that needs no waiting, or else to the buffer."""
+        may_send = self._writer is None and not self._flow.output_held and not self._output.aborted
+        if may_send and self._websocket.send_at_once([_CODE_BYTES[code], *parts]):
+            return
+        self._output.put(code, parts)
+        self._wake_writer()
 
     def _read_output(self, process: Exec) -> None:
         """Move the exec's output into the buffer until it ends, or until only a background child can be writing."""
@@ -332,17 +359,16 @@ class Session:
         first = True
         allowance: int | None = None  # bytes still to be taken, once the process has ended
         while allowance is None or allowance > 0:
-            gevent.sleep(0)  # recv does not switch while there are bytes: one stream would stop all other sessions
-            data = process.read(READ_SIZE if allowance else min(self._output.room, READ_SIZE))
+            data = process.read(self._read_size if allowance else min(self._output.room, self._read_size))
             if not data:
                 if demultiplexer is not None and demultiplexer.in_frame:
                     raise EngineUnavailableError("the engine broke off its stream")
                 return
-            for code, piece in demultiplexer.feed(data) if demultiplexer else [(Code.STDOUT, data)]:
-                if first and not self.tty and _is_runtime_text(process, piece):
+            for code, parts in demultiplexer.feed(data) if demultiplexer else [(Code.STDOUT, [data])]:
+                if first and not self.tty and _is_runtime_text(process, parts[-1]):
                     code = Code.STDERR
                 first = False
-                self._output.put(code, piece)
+                self._send_output(code, parts)
             if allowance is not None:
                 allowance -= len(data)
             elif not self._output.room and self._ended_while_stalled(process):
@@ -360,22 +386,28 @@ class Session:
 
     # To the peer
 
+    def _wake_writer(self) -> None:
+        if self._writer is None and not self._output.aborted:
+            self._writer = self._spawn(self._write_peer)
+
     def _write_peer(self) -> None:
         try:
-            while (piece := self._output.take()) is not None:
-                self._websocket.send(server_message(*piece))
+            while (taken := self._output.take()) is not None:
+                code, pieces = taken
+                self._websocket.send(server_message(code, *pieces))
             if self.exit_code is not None and not self._output.aborted and not self._ended.ready():
                 self._websocket.send(stopped_message(self.exit_code))
                 self._end(SessionEnd(Cause.EXITED))
         except ConnectionClosedError:
             pass  # _read_peer finds out how
+        self._writer = None
 
 
-def _is_runtime_text(process: Exec, first_output: bytes) -> bool:
+def _is_runtime_text(process: Exec, first_output: memoryview) -> bool:
     """Tell whether the exec's *first_output* is the runtime's own text on why the command cannot be run.
 
     The engine writes that to stdout, with CR LF at its end, when it knows already that there is no process.
     """
     with contextlib.suppress(EngineError):  # it does not know, or not now: then there is, or was, a process
-        return first_output.endswith(b"\r\n") and process.inspect().never_started
+        return bytes(first_output[-2:]) == b"\r\n" and process.inspect().never_started
     return False

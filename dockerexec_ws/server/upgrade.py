@@ -66,6 +66,10 @@ class Handler(WebSocketHandler):  # type: ignore[misc]  # it has no types
     # Not the property of the base class, which sets up logging for the whole process.
     logger = logging.getLogger("dockerexec_ws.requests")
 
+    def __init__(self, sock: socket.socket, address: object, server: object) -> None:
+        # A small reader: each session keeps it. A request's head, with its cookies, mostly fits.
+        super().__init__(sock, address, server, rfile=sock.makefile("rb", 2048))
+
     def read_requestline(self) -> str:
         """Read the request's first line; request_timeout runs from here on, for the whole head."""
         self._deadline = gevent.Timeout.start_new(

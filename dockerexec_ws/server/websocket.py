@@ -5,9 +5,12 @@ import contextlib
 import enum
 import logging
 import socket
+import struct
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
+from ssl import SSLSocket
 from typing import Any, cast
 
 import gevent
@@ -18,10 +21,11 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from dockerexec_ws.engine.pacing import take_turn
+from dockerexec_ws.engine.stream import READ_SIZE, ReadBuffer
 from dockerexec_ws.errors import ConnectionClosedError
 from dockerexec_ws.server.keepalive import Keepalive, Verdict
 
-LARGEST_READ = 256 * 1024
 LARGEST_COMPRESSED_READ = 16 * 1024  # may unfold to a thousand times as much, in messages that are all within the limit
 SMALLEST_READ = 1024
 # A read is handled in one go, while all other sessions wait: with more frames than this in it the next is made smaller.
@@ -32,6 +36,8 @@ CLOSE_TIMEOUT = 5.0
 
 # Frames that a peer made us owe it (pongs, errors) while it does not read; beyond this it is not read from either.
 _OWED_FRAMES = 64
+
+_MOST_CHUNKS = 128  # given to the kernel in one go; it takes 1024
 
 _MAX_REASON = 123  # bytes (RFC 6455 section 5.5: 125 for a control frame's payload, 2 of them the code)
 
@@ -87,11 +93,13 @@ class WebSocket:
         self._fragments: list[bytes | str] = []
         self._decoder: codecs.IncrementalDecoder | None = None  # while a text message comes in
         self._write_lock = BoundedSemaphore()
+        self._unsent = b""  # of a frame that was sent in part
         self._flusher: gevent.Greenlet[[], None] | None = None
         self._owed_frames = 0
         self._drained = Event()  # everything that was owed has been sent
-        self._largest_read = LARGEST_COMPRESSED_READ if protocol.extensions else LARGEST_READ
-        self._read_size = min(64 * 1024, self._largest_read)
+        self._largest_read = LARGEST_COMPRESSED_READ if protocol.extensions else READ_SIZE
+        self._read_size = self._largest_read
+        self._buffer = ReadBuffer()
         self._receive_lock = BoundedSemaphore()
         self._eof = Event()  # the peer's bytes have ended, or nobody wants them any more
         sock.settimeout(None)
@@ -108,11 +116,39 @@ class WebSocket:
                 self._receive_some()
         return self._messages.popleft()
 
+    @property
+    def message_waits(self) -> bool:
+        """Whether ``receive`` has a message already."""
+        return bool(self._messages)
+
     def send(self, message: bytes | str) -> None:
         """Send one message and wait until the kernel has taken it. Raises ConnectionClosedError."""
         self._queue(message)
         self._keepalive.output_sent()
         self._flush()
+
+    def send_at_once(self, parts: Sequence[bytes | memoryview]) -> bool:
+        """Send one binary message, of *parts*, if nothing has to be waited for; return whether it was done.
+
+        The memory of *parts* is no longer needed then. This is the short way for a stream: no copy is made of what the
+        kernel takes at once, and what is left of the frame goes out before anything else.
+        """
+        if self._write_lock.locked() or self._protocol.writes or self._unsent:
+            return False
+        if self._protocol.state is not State.OPEN or self._protocol.extensions or isinstance(self._socket, SSLSocket):
+            return False
+        chunks = [_frame_header(sum(map(len, parts))), *parts]
+        if len(chunks) > _MOST_CHUNKS:
+            chunks = [b"".join(chunks)]
+        try:
+            sent = self._socket.sendmsg(chunks, (), socket.MSG_DONTWAIT)
+        except OSError:  # the kernel takes nothing now; or whoever sends or receives next is told
+            return False
+        self._keepalive.output_sent()
+        if sent < sum(map(len, chunks)):
+            self._unsent = b"".join(chunks)[sent:]
+            self._flush_soon()
+        return True
 
     def send_soon(self, message: bytes) -> None:
         """Send one message, after what is being sent, without waiting. Nothing happens on a closed connection."""
@@ -154,10 +190,10 @@ class WebSocket:
     # Receiving
 
     def _receive_some(self) -> None:
-        gevent.sleep(0)  # recv does not switch while there are bytes: one busy peer would stop all others
+        take_turn()
         data = self._read()
         if data:
-            self._protocol.receive_data(data)
+            self._protocol.receive_data(cast("bytes", data))  # any kind of buffer: it appends it to its own
         else:
             self._protocol.receive_eof()
             self._end(EndingKind.PEER_VANISHED)
@@ -182,7 +218,7 @@ class WebSocket:
                 self._drained.wait()
             self.watch()
 
-    def _read(self) -> bytes:
+    def _read(self) -> bytes | memoryview:
         if self._early:
             early, self._early = self._early, b""
             return early
@@ -190,7 +226,7 @@ class WebSocket:
             wait = self._keepalive.wait
             with _at_most(None if wait is None else max(wait, 0.01)):
                 try:
-                    data: bytes = self._socket.recv(self._read_size)
+                    data = self._buffer.read(self._socket, self._read_size)
                 except OSError:  # a reset; or abort() of another greenlet
                     return b""
                 self._keepalive.heard()
@@ -268,7 +304,7 @@ class WebSocket:
     def _flush(self) -> None:
         """Write what the protocol has ready, in the order in which it made it; wait until the kernel has taken it."""
         with self._write_lock:
-            while chunks := self._protocol.data_to_send():
+            while chunks := self._chunks_to_send():
                 owed = self._owed_frames
                 try:
                     for chunk in chunks:
@@ -286,8 +322,12 @@ class WebSocket:
                 self._owed_frames -= owed
             self._drained.set()
 
+    def _chunks_to_send(self) -> list[bytes]:
+        unsent, self._unsent = self._unsent, b""
+        return [unsent, *self._protocol.data_to_send()] if unsent else self._protocol.data_to_send()
+
     def _flush_soon(self) -> None:
-        if self._protocol.writes and self._flusher is None and not self._write_lock.locked():
+        if (self._protocol.writes or self._unsent) and self._flusher is None and not self._write_lock.locked():
             self._flusher = gevent.spawn(self._flush_in_background)
 
     def _flush_in_background(self) -> None:
@@ -301,6 +341,15 @@ class WebSocket:
     def _end(self, kind: EndingKind, code: int | None = None, reason: str = "") -> None:
         if self.ending is None:  # the first one is the cause
             self.ending = Ending(kind, code, reason)
+
+
+def _frame_header(size: int) -> bytes:
+    """Return the header of a whole binary message of the server's, which is not masked (RFC 6455 section 5.2)."""
+    if size < 126:
+        return struct.pack("!BB", 0x82, size)
+    if size < 65536:
+        return struct.pack("!BBH", 0x82, 126, size)
+    return struct.pack("!BBQ", 0x82, 127, size)
 
 
 def _at_most(seconds: float | None) -> contextlib.AbstractContextManager[object, bool]:

@@ -91,7 +91,7 @@ def test_an_engine_behind_tcp(docker_host, container, monkeypatch, tmp_path, tls
                 monkeypatch.delenv(name, raising=False)
         engine = Engine(address)
         stream = engine.start_exec(engine.create_exec(container, ["cat"], environment=[], stdin=True), tty=False)
-        stream.write(memoryview(b"over tcp"))
+        stream.write([b"over tcp"])
         stream.half_close()
         received = b""
         while piece := stream.read():

@@ -95,8 +95,8 @@ def test_an_idle_stream_has_no_timeout(tmp_path, docker_host, container):
     engine = Engine(docker_host, timeout=1)
     process = started(engine, container, "bash", "-c", "sleep 2.5; echo late")
     begin = time.monotonic()
-    ((code, data),) = StreamDemultiplexer().feed(process.read())
-    assert (code, data) == (Code.STDOUT, b"late\n")
+    ((code, parts),) = StreamDemultiplexer().feed(process.read())
+    assert (code, b"".join(parts)) == (Code.STDOUT, b"late\n")
     assert time.monotonic() - begin > 1.5
     assert process.exit_code() == 0
     process.close()

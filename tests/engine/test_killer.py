@@ -60,7 +60,7 @@ def test_a_process_has_half_a_second_to_end_by_itself(engine, start, container, 
     victim.read()
     assert Killer(engine).end(container, victim.marker)
     check = start(container, "cat /tmp/bye; rm /tmp/bye")
-    assert b"bye" in check.read()
+    assert b"bye" in bytes(check.read())
 
 
 def test_a_stopped_process_ends_too(engine, start, container, docker_api):
@@ -117,7 +117,7 @@ NAMES = ["x) S 1 1 {sid}", "x) S 1 1 {sid}\\n", "\\n) S {sid} 1 {sid}", "a b (c)
 def test_a_processs_name_decides_nothing(engine, start, container, docker_api, name):
     """/proc/PID/stat has it in parentheses, as it is: one that looks like numbers of another session is no trap."""
     bystander = start(container, "echo $$; exec sleep 555")
-    comm = name.format(sid=bystander.read()[8:].decode().strip())
+    comm = name.format(sid=bytes(bystander.read()[8:]).decode().strip())
     victim = start(container, f"printf '{comm}' >/proc/$$/comm; (sleep 9; :) & echo up; wait")
     victim.read()
     assert Killer(engine).end(container, victim.marker)

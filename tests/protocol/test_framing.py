@@ -36,8 +36,13 @@ def joined(runs):
     return [(code, b"".join(data for _, data in group)) for code, group in groups]
 
 
+def feed(demultiplexer, data):
+    """What the demultiplexer makes of *data*, each run's parts as one."""
+    return [(code, b"".join(parts)) for code, parts in demultiplexer.feed(data)]
+
+
 def feed_all(demultiplexer, data):
-    return [run for piece in data for run in demultiplexer.feed(piece)]
+    return [run for piece in data for run in feed(demultiplexer, piece)]
 
 
 @settings(deadline=None)
@@ -62,7 +67,7 @@ def test_no_byte_of_a_frame_waits_for_the_next_one(frames, cuts):
         here = range(position, position + len(piece))
         position += len(piece)
         payload = [(owners[i], stream[i : i + 1]) for i in here if owners[i] is not None]
-        assert demultiplexer.feed(piece) == joined(payload)
+        assert feed(demultiplexer, piece) == joined(payload)
 
 
 @settings(deadline=None)
@@ -98,19 +103,19 @@ def test_a_bad_header_in_two_pieces(cut):
 def test_empty_frames_are_no_runs_and_split_none():
     demultiplexer = StreamDemultiplexer()
     stream = frame(1, b"") + frame(1, b"a") + frame(2, b"") + frame(1, b"b") + frame(2, b"")
-    assert demultiplexer.feed(stream) == [(Code.STDOUT, b"ab")]
+    assert feed(demultiplexer, stream) == [(Code.STDOUT, b"ab")]
     assert not demultiplexer.in_frame
 
 
 def test_nothing_at_all():
     demultiplexer = StreamDemultiplexer()
-    assert demultiplexer.feed(b"") == []
+    assert feed(demultiplexer, b"") == []
     assert not demultiplexer.in_frame
 
 
 def test_the_runs_of_one_piece_keep_their_order():
     demultiplexer = StreamDemultiplexer()
-    assert demultiplexer.feed(frame(2, b"1") + frame(1, b"2") + frame(1, b"3") + frame(2, b"4")) == [
+    assert feed(demultiplexer, frame(2, b"1") + frame(1, b"2") + frame(1, b"3") + frame(2, b"4")) == [
         (Code.STDERR, b"1"),
         (Code.STDOUT, b"23"),
         (Code.STDERR, b"4"),
@@ -119,5 +124,5 @@ def test_the_runs_of_one_piece_keep_their_order():
 
 def test_a_length_has_32_bits():
     demultiplexer = StreamDemultiplexer()
-    assert demultiplexer.feed(bytes.fromhex("01000000ffffffff") + b"begin") == [(Code.STDOUT, b"begin")]
+    assert feed(demultiplexer, bytes.fromhex("01000000ffffffff") + b"begin") == [(Code.STDOUT, b"begin")]
     assert demultiplexer.in_frame

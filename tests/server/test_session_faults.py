@@ -85,7 +85,7 @@ def test_a_fault_of_our_own_ends_the_session_without_details(run, monkeypatch, c
     def fail(*_):
         raise RuntimeError("a secret of the server's")
 
-    monkeypatch.setattr(session_module.OutputBuffer, "put", fail)
+    monkeypatch.setattr(session_module.Session, "_send_output", fail)
     transcript = run(stream=KILLED + frame(1, b"output"), states=[ENDED])
     assert transcript.errors == ["internal error"]
     assert transcript.close_code == 1011
