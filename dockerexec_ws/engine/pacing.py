@@ -8,6 +8,7 @@ And a reader that takes every few KB at once makes the engine copy in small piec
 is busy, its output is left to gather for a moment; never while it is quiet: the echo of a keystroke does not wait.
 """
 
+import contextlib
 import ctypes
 import os
 import time
@@ -83,11 +84,14 @@ class _Gathered(_Turn):
         _libc.timerfd_settime(self._fd, 0, _ONCE, None)
 
     def _wake(self) -> None:
-        os.read(self._fd, 8)
+        with contextlib.suppress(BlockingIOError):  # read by a process that was forked off
+            os.read(self._fd, 8)
         super()._wake()
 
 
 class _OfThread:
+    """The turn and the timer of a thread's event loop."""
+
     def __init__(self) -> None:
         self.turn = _Turn(os.eventfd(1, os.EFD_CLOEXEC))
         self.gathered = _Gathered()

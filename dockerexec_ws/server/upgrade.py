@@ -67,8 +67,8 @@ class Handler(WebSocketHandler):  # type: ignore[misc]  # it has no types
     logger = logging.getLogger("dockerexec_ws.requests")
 
     def __init__(self, sock: socket.socket, address: object, server: object) -> None:
-        # A small reader: each session keeps it. A request's head, with its cookies, mostly fits.
-        super().__init__(sock, address, server, rfile=sock.makefile("rb", 2048))
+        super().__init__(sock, address, server)
+        self.rfile = sock.makefile("rb", 2048)  # each session keeps it; a request's head, with its cookies, mostly fits
 
     def read_requestline(self) -> str:
         """Read the request's first line; request_timeout runs from here on, for the whole head."""

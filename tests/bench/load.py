@@ -85,10 +85,16 @@ class WebSocketSession(Session):
         query = urlencode([("tty", "true" if tty else "false"), *(("command", word) for word in argv)])
         self._socket = socket.create_connection((parts.hostname, parts.port), timeout=TIMEOUT)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            self._open(f"{parts.path}?{query}", parts.netloc)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, target, host):
         self._socket.sendall(
-            f"GET {parts.path}?{query} HTTP/1.1\r\nHost: {parts.netloc}\r\nUpgrade: websocket\r\n"
-            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-            "\r\n".encode()
+            f"GET {target} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
         )
         head = b""
         while b"\r\n\r\n" not in head:
@@ -96,9 +102,11 @@ class WebSocketSession(Session):
             if not data:
                 raise SessionFailedError("refused")
             head += data
-        if b" 101 " not in head.partition(b"\r\n")[0]:
-            raise SessionFailedError(head.partition(b"\r\n")[0].decode())
-        self._take(memoryview(head.partition(b"\r\n\r\n")[2]))
+        head, _, rest = head.partition(b"\r\n\r\n")
+        status = head.partition(b"\r\n")[0].decode()
+        if " 101 " not in status:
+            raise SessionFailedError(status)
+        self._take(memoryview(rest))
         self.read_until(lambda: self.ready)
 
     def fileno(self):

@@ -25,10 +25,10 @@ def show(results, console):
         table.add_column(name, justify="right")
     for case in list(results.figures) + [case for case in results.failures if case not in results.figures]:
         title = CASES[case].title
-        for figure in results.figures[case]:
+        for figure in results.figures.get(case, {}):
             table.add_row(title, figure, *(_cell(results, case, figure, name) for name in NAMES))
             title = ""
-        failures = [_failures(results.failures[case][name]) for name in NAMES]
+        failures = [_failures(results.failures.get(case, {}).get(name)) for name in NAMES]
         if any(failures):
             table.add_row(title, "failed", *failures)
         table.add_section()

@@ -1,0 +1,5 @@
+"""What the tests of the benchmark share with those against the original."""
+
+from tests.interop.conftest import npm_packages
+
+__all__ = ["npm_packages"]

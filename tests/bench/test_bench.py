@@ -1,0 +1,62 @@
+"""The benchmark itself: that it counts rightly, tells what failed, and runs."""
+
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+
+from tests.bench import report
+from tests.bench.load import SessionFailedError, WebSocketSession
+from tests.bench.results import Results
+from tests.conftest import ROOT
+
+
+@pytest.mark.parametrize("size", [1, 124, 125, 65534, 65535, 3_000_000])
+def test_the_load_generator_counts_output_and_takes_input(server, size):
+    session = WebSocketSession(server.url, ["head", "-c", str(size)])
+    session.write(bytes(size))
+    session.drain()
+    assert (session.received, session.exit_code) == (size, 0)
+    session.close()
+
+
+def test_the_load_generator_tells_what_went_wrong(serve):
+    server = serve(max_sessions=1)
+    first = WebSocketSession(server.url, ["cat"])
+    with pytest.raises(SessionFailedError, match="Too many sessions"):
+        WebSocketSession(server.url, ["cat"])
+    with pytest.raises(SessionFailedError, match="404"):
+        WebSocketSession(f"{server.url}y", ["cat"])
+    first.close()
+
+
+def test_a_table_of_medians_and_ratios_and_failures(tmp_path):
+    results = Results(quick=True)
+    for here, original in [(300, 100), (200, 400), (400, 200)]:
+        results.add("stdout", "here", {"MB/s": here})
+        results.add("stdout", "original", {"MB/s": original})
+    results.fail("stdin", "original", "hung")
+    written = io.StringIO()
+    report.show(results, Console(file=written, width=200))
+    text = written.getvalue()
+    assert "300 (200-400)" in text
+    assert "200 (100-400) x1.50" in text
+    assert "1: hung" in text
+    report.write(results, tmp_path)
+    assert json.loads((tmp_path / "bench.json").read_text())["failures"] == {"stdin": {"original": ["hung"]}}
+    assert (tmp_path / "bench.png").stat().st_size > 1000
+
+
+def test_a_quick_run(tmp_path, docker_host, npm_packages):
+    cases = [word for case in ("stdin", "echo", "pauses") for word in ("--case", case)]
+    command = [sys.executable, "-m", "tests.bench", "--quick", "--trials", "1", "--output", tmp_path, *cases]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=55)
+    assert run.returncode == 0, run.stderr
+    measured = json.loads((tmp_path / "bench.json").read_text())
+    for name in ("here", "docker exec", "engine"):
+        assert measured["figures"]["stdin"]["MB/s"][name][0] > 0
+    assert measured["figures"]["pauses"]["hung"]["here"] == [0]
+    assert "here" not in json.dumps(measured["failures"])

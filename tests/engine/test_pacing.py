@@ -1,0 +1,62 @@
+"""When a stream is read again: not before other sockets were looked at, and not at once while it is busy."""
+
+import socket
+
+import gevent
+import pytest
+
+from dockerexec_ws.engine import pacing
+from dockerexec_ws.engine.pacing import ENOUGH, Pacer, take_turn
+
+
+def turns_until_a_socket_is_seen(give_way):
+    """How often another greenlet gives way before one that waits for a socket gets the byte that is there."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        reader = gevent.spawn(ours.recv, 1)
+        gevent.idle()
+        theirs.send(b"x")
+        for turn in range(10**6):
+            if reader.ready():
+                return turn
+            give_way()
+    raise AssertionError("never")
+
+
+def test_sockets_are_looked_at_in_each_turn():
+    assert turns_until_a_socket_is_seen(lambda: gevent.sleep(0)) > 10, "take_turn is no longer needed"
+    assert turns_until_a_socket_is_seen(take_turn) <= 2
+
+
+def test_many_take_a_turn_at_a_time():
+    order = []
+
+    def run(name):
+        for _ in range(3):
+            take_turn()
+            order.append(name)
+
+    gevent.joinall([gevent.spawn(run, name) for name in "ab"], raise_error=True)
+    assert sorted(order[:2]) == sorted(order[2:4]) == sorted(order[4:]) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "size", "gathers"),
+    [
+        (0.001, 8192, True),
+        (0.001, 1, False),  # perhaps the echo of a keystroke
+        (0.001, ENOUGH, False),
+        (0.1, 8192, False),
+    ],
+)
+def test_only_a_busy_stream_gathers(monkeypatch, seconds, size, gathers):
+    """*seconds* go by between two reads, of which the first brought *size* bytes."""
+    clock = iter([100.0, 100.0 + seconds])
+    monkeypatch.setattr(pacing.time, "monotonic", lambda: next(clock))
+    started = []
+    start = pacing._Gathered._start
+    monkeypatch.setattr(pacing._Gathered, "_start", lambda self: (started.append(self), start(self)))
+    pacer = Pacer()
+    pacer.wait(0)
+    pacer.wait(size)
+    assert bool(started) is gathers
