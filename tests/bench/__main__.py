@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import sys
 
 import click
 import docker
@@ -43,7 +44,7 @@ def main(names, trials, quick, output):
                         results.fail(name, make.name, str(error))
     api.close()
     report.write(results, output)
-    report.show(results, Console())
+    report.show(results, Console() if sys.stdout.isatty() else Console(width=150))
     console.print(f"figures: {output}/bench.json, plot: {output}/bench.png")
 
 

@@ -184,11 +184,11 @@ def sessions_per_second(target, sizes):
 def idle_sessions(target, sizes):
     """Many sessions that do nothing: their memory, and what a keystroke takes among them."""
     with contextlib.ExitStack() as stack:
+        memory, _ = target.memory()
         one = _open(stack, target, "cat")
         alone = _keystrokes(one, sizes.keystrokes)
-        memory, _ = target.memory()
         sessions = [_open(stack, target, "cat") for _ in range(sizes.idle)]
-        per_session = (target.memory()[0] - memory) / sizes.idle
+        per_session = (target.memory()[0] - memory) / (sizes.idle + 1)
         among = _keystrokes(one, sizes.keystrokes)
         begin = time.perf_counter()
         for session in sessions:

@@ -75,15 +75,27 @@ def test_tcp_nodelay_is_on(connect):
 
 
 def test_no_frame_is_mixed_with_another_under_load(connect):
-    """Many senders, pings to answer, errors to tell and a close, all while the send buffer is full."""
+    """Many senders, a stream, pings to answer, errors to tell and a close, all while the send buffer is full."""
     websocket, client = connect(buffer=4096)
+    streamed = []
+
+    def stream():
+        """In parts that are overwritten at once, as those of a stream that is read again."""
+        sizes = random.Random(4)
+        for _ in range(300):
+            size = sizes.randrange(1, 100_000)
+            memory = memoryview(bytearray([4]) * size)
+            if websocket.send_at_once([memory[: size // 2], memory[size // 2 :]]):
+                streamed.append(size)
+            memory[:] = bytes(size)
+            gevent.sleep(0.0005)
 
     def send(number):
         sizes = random.Random(number)
         for _ in range(30):
             websocket.send(bytes([number]) * sizes.randrange(1, 200_000))
 
-    senders = [gevent.spawn(send, number) for number in range(4)]
+    senders = [gevent.spawn(stream), *(gevent.spawn(send, number) for number in range(4))]
     receiver = gevent.spawn(websocket.receive)
 
     def ask():
@@ -101,7 +113,9 @@ def test_no_frame_is_mixed_with_another_under_load(connect):
         elif frame.opcode is Opcode.BINARY:
             data.append(bytes(frame.data))
     client.socket.close()
-    assert len([message for message in data if message != b"soon"]) == 4 * 30
+    assert [len(message) for message in data if message[0] == 4] == streamed
+    assert streamed
+    assert len([message for message in data if message != b"soon"]) == 4 * 30 + len(streamed)
     assert all(len(set(message)) == 1 for message in data if message != b"soon")
     assert pongs == list(range(200))
     assert client.protocol.close_rcvd.code == 1000
@@ -122,6 +136,19 @@ def test_a_sender_killed_in_the_middle_of_a_frame_ends_the_connection(connect):
         while data := client.socket.recv(65536):
             received += len(data)
     assert 0 < received < 10_000_000
+
+
+def test_nothing_is_sent_at_once_where_something_has_to_wait(connect):
+    websocket, client = connect(buffer=4096)
+    wait_until(lambda: not websocket._protocol.writes)
+    big = memoryview(bytes(10_000_000))
+    assert websocket.send_at_once([b"first", big])  # in part, by the kernel; the rest is ours
+    assert not websocket.send_at_once([b"second"])
+    received = gevent.spawn(lambda: [bytes(frame.data) for frame in client.frames()])
+    wait_until(lambda: websocket.send_at_once([b"", b"third", *[b"x"] * 2000]))
+    websocket.close()
+    assert received.get()[:2] == [b"first" + big, b"third" + b"x" * 2000]
+    assert not websocket.send_at_once([b"closed"])
 
 
 @pytest.mark.parametrize("busy", [False, True])
