@@ -13,10 +13,8 @@ import contextlib
 import enum
 import logging
 import secrets
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import gevent
 from gevent.event import AsyncResult, Event
@@ -44,6 +42,7 @@ from dockerexec_ws.protocol.messages import (
     stopped_message,
 )
 from dockerexec_ws.server.output import OutputBuffer
+from dockerexec_ws.server.stdin import StdinBuffer
 from dockerexec_ws.server.websocket import WebSocket
 
 logger = logging.getLogger(__name__)
@@ -59,16 +58,11 @@ TTY_OUTPUT_LIMIT = 256 * 1024
 STDIN_LIMIT = 8 * 1024 * 1024
 """Bytes of stdin waiting for the process above which a client, which was sent 101 long before, is not read from."""
 
-STDIN_JOIN = 64 * 1024
-"""Bytes up to which small messages share one piece of memory: a client may send a byte at a time."""
-
 STALL_POLL = 0.5
 """Seconds between questions whether a process whose output is stalled has ended: 2 s after that the engine drops it."""
 
 AFTER_EXIT = 2 * 1024 * 1024
 """Bytes of output taken without regard to the limit once the process has ended: more is a background child's."""
-
-_PARTS_AT_ONCE = 16  # of stdin; they are of 64 KiB at least, but for the last
 
 _CODE_BYTES = {code: bytes([code]) for code in (Code.STDOUT, Code.STDERR)}
 
@@ -128,7 +122,7 @@ class Session:
         limit = min(output_limit, TTY_OUTPUT_LIMIT) if tty else output_limit
         self._read_size = min(READ_SIZE, limit // 4)  # the connection holds as much, which it has sent in part
         self._output = OutputBuffer(self._flow, limit - self._read_size)
-        self._stdin: deque[bytearray | memoryview] = deque()
+        self._stdin = StdinBuffer()
         self._stdin_ended = False  # by the client's message 102
         self._stdin_broken = False  # nobody takes any more
         self._stdin_taken = Event()
@@ -266,11 +260,7 @@ class Session:
         if self._flow.stdin_received(len(data)):
             self._websocket.send_soon(server_message(Code.PAUSE))
             self._output.flow_changed()
-        last = self._stdin[-1] if self._stdin else None
-        if isinstance(last, bytearray) and len(last) < STDIN_JOIN:
-            last += data
-        else:
-            self._stdin.append(bytearray(data) if len(data) < STDIN_JOIN else data)
+        self._stdin.put(data)
         if self._flow.stdin_pending > STDIN_LIMIT:
             self._pass_stdin_on()
         while self._flow.stdin_pending > STDIN_LIMIT and not self._ended.ready() and not self._websocket.ending:
@@ -301,7 +291,7 @@ class Session:
         self._stdin_writer = None
 
     def _write_some_stdin(self, process: Exec, *, wait: bool) -> None:
-        parts = list(islice(self._stdin, _PARTS_AT_ONCE))
+        parts = self._stdin.first()
         size = sum(map(len, parts))
         if not self._stdin_broken:
             try:
@@ -312,11 +302,7 @@ class Session:
         if self._flow.stdin_taken(size) and not self._ended.ready():
             self._websocket.send_soon(server_message(Code.RESUME))
             self._output.flow_changed()
-        while size:
-            part = self._stdin.popleft()
-            if len(part) > size:
-                self._stdin.appendleft(memoryview(part)[size:])
-            size -= min(size, len(part))
+        self._stdin.taken(size)
         self._stdin_taken.set()
 
     def _wake_resizer(self) -> None:
