@@ -6,6 +6,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,9 +16,13 @@ from click.core import ParameterSource
 from dockerexec_ws import __version__
 from dockerexec_ws.errors import DockerExecError, SettingsError
 from dockerexec_ws.server.server import DockerExecServer
-from dockerexec_ws.server.session import LEAST_OUTPUT_LIMIT
+from dockerexec_ws.server.settings import LEAST_OUTPUT_LIMIT, ON_DISCONNECT, Settings
 
 ENVIRONMENT_PREFIX = "DOCKEREXEC_WS"
+
+_DEFAULTS = Settings()
+_SECONDS = click.FloatRange(0)
+_MORE_THAN_0_SECONDS = click.FloatRange(0, min_open=True)
 
 
 class _Words(click.ParamType[tuple[str, ...]]):
@@ -52,38 +57,89 @@ class _Words(click.ParamType[tuple[str, ...]]):
 @click.option("--path", show_default="one that nobody can guess", help="Path of the URL.")
 @click.option("--docker-host", metavar="URL", help="The engine, as in DOCKER_HOST (unix:///PATH, tcp://HOST:PORT).")
 @click.option("--docker-socket", metavar="PATH", help="The engine, as the path of its unix socket.")
-@click.option("--max-sessions", type=click.IntRange(1), default=10, help="How many sessions at a time.")
+@click.option(
+    "--engine-timeout",
+    type=_MORE_THAN_0_SECONDS,
+    default=_DEFAULTS.engine_timeout,
+    help="Seconds within which the engine has to answer each request.",
+)
+@click.option(
+    "--max-sessions", type=click.IntRange(1), default=_DEFAULTS.max_sessions, help="How many sessions at a time."
+)
 @click.option(
     "--wrapper-command", type=_Words(), default=(), metavar="WORDS", help="Words before each client's command."
 )
 @click.option(
     "--handshake-timeout",
-    type=click.FloatRange(0, min_open=True),
+    type=_MORE_THAN_0_SECONDS,
     default=10.0,
     help="Seconds within which a request's head has to be complete.",
 )
 @click.option(
-    "--max-message-size", type=click.IntRange(1), default=16 * 1024 * 1024, help="Bytes of a client's largest message."
+    "--max-message-size",
+    type=click.IntRange(1),
+    default=_DEFAULTS.max_message_size,
+    help="Bytes of a client's largest message.",
 )
 @click.option(
     "--output-limit",
     type=click.IntRange(LEAST_OUTPUT_LIMIT),
-    default=8 * 1024 * 1024,
+    default=_DEFAULTS.output_limit,
     help="Bytes of output held for a client that does not read; beyond that its process waits. At most 256 KiB with a "
     "tty.",
 )
 @click.option("--compress", is_flag=True, help="Use permessage-deflate with clients that offer it.")
 @click.option(
-    "--ping-interval", type=click.FloatRange(0), default=20.0, help="Seconds of silence before a ping; 0: no pings."
+    "--ping-interval",
+    type=_SECONDS,
+    default=_DEFAULTS.ping_interval,
+    help="Seconds of silence before a ping; 0: no pings.",
 )
 @click.option(
     "--ping-timeout",
-    type=click.FloatRange(0, min_open=True),
-    default=20.0,
+    type=_MORE_THAN_0_SECONDS,
+    default=_DEFAULTS.ping_timeout,
     help="Seconds of further silence after which the peer counts as dead.",
 )
 @click.option(
-    "--drain", type=click.FloatRange(0), default=0.0, help="Seconds in which sessions may end by themselves at SIGTERM."
+    "--idle-timeout",
+    type=_SECONDS,
+    default=_DEFAULTS.idle_timeout,
+    help="Seconds after which a session ends in which nothing was moved either way; 0: never.",
+)
+@click.option(
+    "--max-duration",
+    type=_SECONDS,
+    default=_DEFAULTS.max_duration,
+    help="Seconds after which a session ends; 0: never.",
+)
+@click.option(
+    "--max-output",
+    type=click.IntRange(0),
+    default=_DEFAULTS.max_output,
+    help="Bytes of output after which a session ends; 0: never.",
+)
+@click.option(
+    "--on-disconnect",
+    type=click.Choice(ON_DISCONNECT),
+    default=_DEFAULTS.on_disconnect,
+    help="What becomes of a session's processes when its client is gone, or the server goes.",
+)
+@click.option(
+    "--grace", type=_SECONDS, default=_DEFAULTS.grace, help="Seconds between a process's SIGHUP and its SIGKILL."
+)
+@click.option(
+    "--state-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    show_default="/var/lib/dockerexec-ws/instances; if not root, in ~/.local/state",
+    help="Directory by which a server that starts knows whether a former one was killed, and ends what its sessions "
+    "left.",
+)
+@click.option(
+    "--drain-timeout",
+    type=_SECONDS,
+    default=_DEFAULTS.drain_timeout,
+    help="Seconds in which sessions may end by themselves at SIGTERM.",
 )
 @click.option(
     "--log-level",
@@ -108,8 +164,8 @@ def main() -> None:
     command(prog_name="dockerexec-ws")
 
 
-def app_settings_from_environment() -> tuple[str, float, dict[str, Any]]:
-    """Return the container, the drain time and the options of ``create_app`` that the environment gives.
+def app_settings_from_environment() -> tuple[str, dict[str, Any]]:
+    """Return the container and the options of ``create_app`` that the environment gives.
 
     Raises SettingsError.
     """
@@ -122,10 +178,10 @@ def app_settings_from_environment() -> tuple[str, float, dict[str, Any]]:
             f"{ENVIRONMENT_PREFIX}_PATH is missing: each worker process would make a path of its own; set it, to "
             "something that nobody can guess unless the server asks who they are"
         )
-    container, drain = settings.pop("container"), settings.pop("drain")
+    container = settings.pop("container")
     for name in ("host", "port", "handshake_timeout", "log_level"):  # the WSGI server's own affairs
         del settings[name]
-    return container, drain, settings
+    return container, settings
 
 
 def _settings(ctx: click.Context) -> dict[str, Any]:
@@ -138,7 +194,6 @@ def _settings(ctx: click.Context) -> dict[str, Any]:
 
 def _serve(settings: Mapping[str, Any]) -> None:
     options = dict(settings)
-    drain = options.pop("drain")
     logging.basicConfig(
         stream=sys.stderr,
         level=options.pop("log_level").upper(),
@@ -154,7 +209,7 @@ def _serve(settings: Mapping[str, Any]) -> None:
     def stop(number: int) -> None:
         if closing:
             os._exit(128 + number)
-        closing.append(gevent.spawn(server.close, drain))
+        closing.append(gevent.spawn(server.close))
 
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stop, number)

@@ -40,11 +40,21 @@ class ContainerNotFoundError(EngineError):
     """The engine has no container of that name or id."""
 
 
+class NoShellError(EngineError):
+    """The image has no shell in which the script that ends processes could run."""
+
+
 class ConnectionClosedError(DockerExecError):
     """Sent on a WebSocket that is closed or closing."""
 
 
 class RequestRefusedError(DockerExecError):
     """What the client asks for cannot be run; nothing was."""
+
+    close_code = 1008
+
+
+class LimitExceededError(DockerExecError):
+    """A session has used up what it may."""
 
     close_code = 1008

@@ -9,7 +9,7 @@ import gevent
 from dockerexec_ws.cli import app_settings_from_environment
 from dockerexec_ws.server.app import create_app
 
-_container, _drain, _options = app_settings_from_environment()
+_container, _options = app_settings_from_environment()
 app = create_app(_container, **_options)
 
 
@@ -23,7 +23,7 @@ def _close_at(number: int) -> None:
         return
 
     def close(number: int, frame: FrameType | None) -> None:
-        gevent.spawn(app.close, _drain)
+        gevent.spawn(app.close)
         ends(number, frame)
 
     signal.signal(number, close)

@@ -60,6 +60,13 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
+@pytest.fixture(autouse=True)
+def _state_dir(tmp_path, monkeypatch):
+    """What the tests' servers leave concerns no other server of this machine."""
+    monkeypatch.setattr("dockerexec_ws.server.app.default_state_dir", lambda: tmp_path / "state")
+    monkeypatch.setenv("DOCKEREXEC_WS_STATE_DIR", str(tmp_path / "state"))
+
+
 @pytest.fixture(scope="session")
 def docker_host():
     """The address of a real engine."""

@@ -15,7 +15,8 @@ from tests.peer import Peer, Transcript
 
 
 def command(*arguments, **environment):
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DOCKER", "DOCKEREXEC_WS"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DOCKER")}
+    kept["DOCKEREXEC_WS_STATE_DIR"] = os.environ["DOCKEREXEC_WS_STATE_DIR"]
     return {
         "args": [sys.executable, "-m", "dockerexec_ws", *arguments],
         "env": kept | environment,
@@ -47,7 +48,7 @@ def test_help_names_every_option_and_its_variable():
     assert result.returncode == 0
     for option in ("container", "host", "port", "path", "docker-host", "docker-socket", "max-sessions"):
         assert f"--{option}" in result.stdout
-    for option in ("wrapper-command", "ping-interval", "ping-timeout", "drain", "log-level", "version", "help"):
+    for option in ("wrapper-command", "ping-interval", "ping-timeout", "drain-timeout", "log-level", "version", "help"):
         assert f"--{option}" in result.stdout
     assert "DOCKEREXEC_WS_MAX_SESSIONS" in result.stdout
 
@@ -157,7 +158,7 @@ def test_a_signal_tells_the_clients_and_ends_their_processes(docker_host, contai
 
 
 def test_a_second_signal_stops_at_once(docker_host, own_container):
-    with running("--container", own_container, "--port", "0", "--drain", "60", DOCKER_HOST=docker_host) as (
+    with running("--container", own_container, "--port", "0", "--drain-timeout", "60", DOCKER_HOST=docker_host) as (
         process,
         url,
     ):

@@ -17,8 +17,12 @@ from tests.peer import Peer
 
 SCRIPT = ROOT / "bin/serve"
 NOWHERE = "tcp://127.0.0.1:1"
-# What the environment of this test run says is not for the servers.
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("DOCKEREXEC_WS_")}
+
+
+def environment_of(**settings):
+    """The environment of a server: what that of this test run says is not for it, but where its state is."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DOCKEREXEC_WS_")}
+    return kept | {"DOCKEREXEC_WS_STATE_DIR": os.environ["DOCKEREXEC_WS_STATE_DIR"]} | settings
 
 
 class Serve:
@@ -69,7 +73,7 @@ def start(docker_host, tmp_path):
         def start(*options, environment=()):
             folder = tmp_path / str(len(list(tmp_path.iterdir())))
             folder.mkdir()
-            serve = Serve(folder, options, ENVIRONMENT | {"DOCKER_HOST": docker_host} | dict(environment))
+            serve = Serve(folder, options, environment_of(**{"DOCKER_HOST": docker_host} | dict(environment)))
             stack.callback(kill, serve)
             return serve
 
@@ -86,7 +90,7 @@ def run(*options, environment):
     """Run bin/serve to its end."""
     return subprocess.run(
         [SCRIPT, *options],
-        env=ENVIRONMENT | environment,
+        env=environment_of(**environment),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -3,9 +3,10 @@
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import docker
+import gevent
 import requests
 from docker.utils import kwargs_from_env
 
@@ -25,17 +26,57 @@ def engine_address(docker_host: str | None, docker_socket: str | None) -> str | 
     return f"unix://{docker_socket}" if docker_socket else docker_host or None
 
 
+TIMEOUT = 30.0
+"""Seconds within which the engine has to answer, by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerState:
+    """What the engine tells of a container: its full *id*; *pid* is its first process's on the engine's machine.
+
+    A paused container is running, too; without a *pid* (0) there is no process in it.
+    """
+
+    id: str
+    pid: int
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExecState:
+    """What the engine tells of an exec; *pid* is its first process's on the engine's machine, 0 if there never was one.
+
+    *exit_code* is None until the engine knows it; *container_id* is the full one.
+    """
+
+    container_id: str
+    running: bool
+    exit_code: int | None
+    pid: int
+
+    @property
+    def ended(self) -> bool:
+        """Whether the exit code is final."""
+        return not self.running and self.exit_code is not None
+
+    @property
+    def never_started(self) -> bool:
+        """Whether the command could not be run; the output is then the runtime's text, on stdout."""
+        return self.ended and self.pid == 0 and self.exit_code in (126, 127)
+
+
 class Engine:
     """A Docker Engine.
 
     *address* is as in DOCKER_HOST (``unix:///path``, ``tcp://host:port``); None takes DOCKER_HOST from the environment,
     else /var/run/docker.sock. DOCKER_TLS_VERIFY and DOCKER_CERT_PATH count in any case. *timeout* bounds each request,
-    in seconds; *connections* are kept for the next ones.
+    and whatever else the engine is waited for, in seconds; *connections* are kept for the next ones.
 
     Raises EngineUnavailableError if it does not answer, SettingsError if the address makes no sense.
     """
 
-    def __init__(self, address: str | None = None, *, timeout: int = 30, connections: int = 10) -> None:
+    def __init__(self, address: str | None = None, *, timeout: float = TIMEOUT, connections: int = 10) -> None:
+        self.timeout = timeout
         environment = dict(os.environ)
         if address:
             environment["DOCKER_HOST"] = address
@@ -44,13 +85,15 @@ class Engine:
             raise SettingsError("an engine cannot be reached by ssh:// here: forward its socket (ssh -L) and use that")
         try:
             options = kwargs_from_env(environment=environment)
-            self.api = docker.APIClient(
-                options.get("base_url", self.address),
-                version="auto",
-                timeout=timeout,
-                tls=options.get("tls", False),
-                max_pool_size=connections,
-            )
+            with gevent.Timeout(timeout, TimeoutError("no answer in time")):
+                self.api = docker.APIClient(
+                    options.get("base_url", self.address),
+                    version="auto",
+                    # Of a single read. Ours is for the whole answer, and comes first.
+                    timeout=timeout + 1,  # type: ignore[arg-type]  # whole seconds in its types only
+                    tls=options.get("tls", False),
+                    max_pool_size=connections,
+                )
             # A third of a request's CPU time would go to finding out whether a proxy is to be used for the socket.
             self.api.trust_env = not self.address.startswith("unix://")
         except (docker.errors.TLSParameterError, ValueError) as error:
@@ -61,18 +104,20 @@ class Engine:
                 "or name another (--docker-host, --docker-socket, DOCKER_HOST)"
             ) from error
 
-    def container_id(self, name: str) -> str:
-        """Return the full id of the container *name* (a name, an id or an unambiguous beginning of one).
+    def container_state(self, name: str) -> ContainerState:
+        """Return the state of the container *name* (a name, an id or an unambiguous beginning of one).
 
-        Raises ContainerNotFoundError, EngineUnavailableError, EngineError.
+        API: GET /containers/(id)/json. Raises ContainerNotFoundError, EngineUnavailableError, EngineError.
         """
-        with self._own_errors():
+        with self._request():
             try:
-                return str(self.api.inspect_container(name)["Id"])
+                answer = self.api.inspect_container(name)
             except docker.errors.NotFound as error:
                 raise ContainerNotFoundError(
                     f"the engine has no container {name!r}: start it, or name another (docker ps tells which run)"
                 ) from error
+        state = answer.get("State") or {}
+        return ContainerState(answer["Id"], state.get("Pid") or 0, bool(state.get("Paused")))
 
     def create_exec(
         self,
@@ -90,7 +135,7 @@ class Engine:
 
         Raises ContainerNotFoundError, EngineUnavailableError, EngineError (a container that is not running, say).
         """
-        with self._own_errors():
+        with self._request():
             try:
                 created = self.api.exec_create(
                     container,
@@ -112,29 +157,33 @@ class Engine:
 
         Raises EngineUnavailableError, EngineError.
         """
-        with self._own_errors():
-            return HijackedStream(self.api.exec_start(exec_id, tty=tty, socket=True))
+        with self._request():
+            return HijackedStream(self.api.exec_start(exec_id, tty=tty, socket=True), self.timeout)
 
-    def inspect_exec(self, exec_id: str) -> dict[str, Any]:
-        """Return what the engine knows of an exec (API: GET /exec/(id)/json).
+    def exec_state(self, exec_id: str) -> ExecState:
+        """Return the state of an exec (API: GET /exec/(id)/json).
 
         Raises EngineUnavailableError, EngineError (an exec that is long over is forgotten, too).
         """
-        with self._own_errors():
-            return dict(self.api.exec_inspect(exec_id))
+        with self._request():
+            answer = self.api.exec_inspect(exec_id)
+        return ExecState(answer.get("ContainerID", ""), answer["Running"], answer["ExitCode"], answer.get("Pid") or 0)
 
     def resize_exec(self, exec_id: str, rows: int, columns: int) -> None:
         """Set the size of an exec's terminal (API: POST /exec/(id)/resize).
 
         Raises EngineUnavailableError, EngineError (the exec may not have started yet).
         """
-        with self._own_errors():
+        with self._request():
             self.api.exec_resize(exec_id, height=rows, width=columns)
 
     @contextlib.contextmanager
-    def _own_errors(self) -> Iterator[None]:
+    def _request(self) -> Iterator[None]:
+        """Bound the time of what is asked in the ``with`` block, and make its errors this package's own."""
+        late = EngineUnavailableError(f"the Docker Engine did not answer within {self.timeout:g} s")
         try:
-            yield
+            with gevent.Timeout(self.timeout, late):
+                yield
         except docker.errors.APIError as error:
             raise EngineError(str(error.explanation or error).strip()) from error
         except (requests.exceptions.RequestException, docker.errors.DockerException, OSError) as error:

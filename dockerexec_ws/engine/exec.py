@@ -1,19 +1,11 @@
 """One exec: a command in a container, its streams, its size, its end."""
 
-import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from dockerexec_ws.engine.client import Engine
+from dockerexec_ws.engine.client import Engine, ExecState
 from dockerexec_ws.engine.stream import READ_SIZE, Bytes, HijackedStream
 from dockerexec_ws.errors import EngineError, EngineUnavailableError
-
-MARKER_VARIABLE = "DOCKEREXEC_WS_SESSION"
-"""The environment variable by which the processes of a session are known in their container."""
-
-EXIT_CODE_TIMEOUT = 10.0
-"""Seconds within which the engine has to tell the exit code, once the output has ended."""
 
 RESIZE_TIMEOUT = 5.0
 """Seconds within which a resize is tried again: the exec may not have started yet."""
@@ -22,36 +14,19 @@ _FIRST_DELAY = 0.001
 _LONGEST_DELAY = 0.25
 
 
-@dataclass(frozen=True, slots=True)
-class ExecState:
-    """What the engine tells of an exec; *pid* is the host's, 0 if no process was ever started."""
-
-    running: bool
-    exit_code: int | None
-    pid: int
-
-    @property
-    def ended(self) -> bool:
-        """Whether the exit code is final."""
-        return not self.running and self.exit_code is not None
-
-    @property
-    def never_started(self) -> bool:
-        """Whether the command could not be run; the output is then the runtime's text, on stdout."""
-        return self.ended and self.pid == 0 and self.exit_code in (126, 127)
-
-
 class Exec:
     """A command in *container*: created by the constructor, run by ``start``, which comes before all else.
+
+    *marker* is an environment variable, ``NAME=VALUE``, by which its processes are known in the container.
 
     Raises ContainerNotFoundError, EngineUnavailableError, EngineError (a container that is not running, say).
     """
 
-    def __init__(self, engine: Engine, container: str, argv: Sequence[str], *, tty: bool) -> None:
+    def __init__(self, engine: Engine, container: str, argv: Sequence[str], *, tty: bool, marker: str) -> None:
         self.tty = tty
-        self.marker = f"{MARKER_VARIABLE}={secrets.token_hex(16)}"
+        self.marker = marker
         self._engine = engine
-        self._id = engine.create_exec(container, argv, stdin=True, tty=tty, environment=[self.marker])
+        self._id = engine.create_exec(container, argv, stdin=True, tty=tty, environment=[marker])
         self._stream: HijackedStream | None = None
         self._last_byte = b"\n"
 
@@ -113,7 +88,7 @@ class Exec:
             except EngineUnavailableError:
                 raise
             except EngineError:
-                if self.inspect().ended:
+                if self.state().ended:
                     return
                 if time.monotonic() > deadline:
                     raise
@@ -122,23 +97,22 @@ class Exec:
             time.sleep(delay)
             delay = min(2 * delay, _LONGEST_DELAY)
 
-    def inspect(self) -> ExecState:
+    def state(self) -> ExecState:
         """Ask the engine for the state. Raises EngineUnavailableError, EngineError."""
-        answer = self._engine.inspect_exec(self._id)
-        return ExecState(running=answer["Running"], exit_code=answer["ExitCode"], pid=answer.get("Pid") or 0)
+        return self._engine.exec_state(self._id)
 
     def exit_code(self) -> int:
         """Wait until the engine knows the exit code (0 to 255): it does not order it after the end of the output.
 
-        Raises EngineUnavailableError, EngineError; also when the engine does not tell within 10 s.
+        Raises EngineUnavailableError, EngineError; also when the engine does not tell within its timeout.
         """
-        deadline = time.monotonic() + EXIT_CODE_TIMEOUT
+        deadline = time.monotonic() + self._engine.timeout
         delay = _FIRST_DELAY
         while True:
-            state = self.inspect()
+            state = self.state()
             if state.ended and state.exit_code is not None:
                 return state.exit_code & 0xFF
             if time.monotonic() > deadline:
-                raise EngineError(f"the engine did not tell the exit code within {EXIT_CODE_TIMEOUT:.0f} s")
+                raise EngineError(f"the engine did not tell the exit code within {self._engine.timeout:g} s")
             time.sleep(delay)
             delay = min(2 * delay, _LONGEST_DELAY)

@@ -1,216 +1,220 @@
-"""Ends the processes of a session: the engine has no way to (moby issues 9098, 35703), so a second exec does it.
+"""Ends the processes of sessions: the engine has no way to end an exec (moby issues 9098, 35703).
 
-Each session's processes carry a random environment variable, which their children inherit. A shell script that runs in
-the container finds every process with it in /proc/PID/environ, the descendants of those and whatever shares a session
-(setsid) with them, and signals them until none is left. Not even root can read the environment of other users'
-processes there (it lacks CAP_SYS_PTRACE), so the script reports which users have such processes, and runs as each of
-them too. It needs a shell in the image and nothing on the host, so it works with a remote engine.
-
-What escapes is a process that cleared its environment and has no parent of the session left: reparented and in a
-session of its own, or the exec's first process itself.
+Each session's processes carry a random environment variable, its marker, which their children inherit. Where this
+process may look into the container's processes itself, it ends them (HostProcesses); elsewhere a script does it in the
+container (KillScript). What escapes is a process that cleared its environment and has no parent of the session left:
+reparented and in a session (setsid) of its own; for the script also an exec's first process that clears its own.
 """
 
+import contextlib
 import logging
-import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import gevent
 from gevent.event import AsyncResult
+from gevent.pool import Group
 
-from dockerexec_ws.engine.client import Engine
-from dockerexec_ws.errors import ContainerNotFoundError, DockerExecError, EngineError
-from dockerexec_ws.protocol.framing import StreamDemultiplexer
+from dockerexec_ws.engine.client import ContainerState, Engine, ExecState
+from dockerexec_ws.engine.exec import Exec
+from dockerexec_ws.engine.host_processes import HostProcesses
+from dockerexec_ws.engine.kill_script import KillScript
+from dockerexec_ws.errors import ContainerNotFoundError, EngineError, EngineUnavailableError, NoShellError
 
 logger = logging.getLogger(__name__)
 
 GRACE = 0.5
-"""Seconds between SIGHUP and SIGKILL."""
+"""Seconds between SIGHUP and SIGKILL, by default."""
 
-TIMEOUT = 20.0
-"""Seconds within which the script has to report."""
+PATIENCE = 30.0
+"""Seconds after that in which a process may still be there: it waits for a disk, say."""
 
 GATHER = 0.02
-"""Seconds to wait for more sessions that end at the same moment: one script then ends all of them."""
+"""Seconds to wait for more sessions that end at the same moment: all of them are then ended together."""
 
-_LEFT = re.compile(rb"^left (\d+)$", re.MULTILINE)
-_USERS = re.compile(rb"^users (.*)$", re.MULTILINE)
+START_TIMEOUT = 3.0
+"""Seconds in which a process may still appear that the engine has been told to start."""
 
-# POSIX shell, builtins only, but for sleep. $1: tenths of a second between HUP and KILL; the rest: the variables.
-# Prints "users" with its own user and those of the processes that it could not look into, as UID:GID; then, when it is
-# done, "left" and the number of processes left.
-_SCRIPT = r"""
-grace=$1; shift
-tell_time() { # sets time, in tenths of a second
-    read -r time _ </proc/uptime
-    time=${time%?}
-    time=${time%.*}${time#*.}
-}
-user_of() { # sets user to the numbers of a process's user and group: both have to match to look into it
-    user=
-    while read -r key value _; do
-        case $key in Uid:) user=$value ;; Gid:) user=$user:$value; return 0 ;; esac
-    done </proc/$1/status
-} 2>/dev/null
-marked() { # the processes that carry one of the variables; no grep: busybox' sees nothing beyond the first NUL
-    for file in /proc/[0-9]*/environ; do
-        while IFS= read -r line || [ -n "$line" ]; do
-            for marker; do case $line in *"$marker"*) echo "$file"; break 2 ;; esac; done
-        done <"$file"
-    done 2>/dev/null
-}
-find_all() { # sets found to the pids, between spaces
-    found=' '
-    for file in $(marked "$@"); do
-        file=${file#/proc/}
-        found="$found${file%/environ} "
-    done
-    [ "$found$ours" != '  ' ] || return 0
-    for _ in 1 2; do # descendants and members of sessions; what is missed by now the next pass finds
-        for file in /proc/[0-9]*/stat; do
-            stat= # all of it: the program's name, in parentheses, may have line breaks
-            while read -r line || [ -n "$line" ]; do stat="$stat $line"; done <"$file"
-            pid=${file#/proc/}
-            pid=${pid%/stat}
-            set -- ${stat##*) } # state, parent, process group, session
-            [ $# -ge 4 ] || continue
-            case $1:$pid in Z:* | X:* | *:1 | *:$$) continue ;; esac
-            case $found in
-                *" $pid "*) case "$ours 0 " in *" $4 "*) ;; *) ours="$ours$4 " ;; esac ;;
-                *" $2 "*) found="$found$pid " ;;
-                *) case $ours in *" $4 "*) found="$found$pid " ;; esac ;;
-            esac
-        done 2>/dev/null
-    done
-}
-user_of $$
-users=" $user "
-for file in /proc/[0-9]*/environ; do
-    if ! { true <"$file"; } 2>/dev/null; then
-        pid=${file#/proc/}
-        user_of "${pid%/environ}"
-        case $users in *" $user "*) ;; *) users="$users$user " ;; esac
-    fi
-done
-echo users $users
-ours=' ' # sessions (setsid) whose members are ours: a new one is only ever made by a process that is
-hung_up=' '
-tell_time
-begin=$time
-while [ $((time - begin)) -lt 150 ]; do
-    find_all "$@"
-    [ "$found" != ' ' ] || break
-    if [ $((time - begin)) -ge "$grace" ]; then
-        kill -STOP $found # all of them, before one can answer the end of another with a new one
-        kill -KILL $found
-    else
-        for pid in $found; do
-            case "$hung_up" in *" $pid "*) continue ;; esac
-            hung_up="$hung_up$pid "
-            kill -HUP "$pid"
-            kill -CONT "$pid"
-        done
-    fi 2>/dev/null
-    sleep 0.1 2>/dev/null || sleep 1
-    tell_time
-done
-set -- $found
-echo "left $#"
-"""
+FIRST_LOOK = 0.05
+"""Seconds until it is looked for again; twice as long each time."""
+
+PAUSE_POLL = 0.5
+"""Seconds between questions whether a paused container is paused no longer."""
+
+FIRST_RETRY, LAST_RETRY = 1.0, 30.0
+"""Seconds until it is tried again after a failure; twice as long each time, up to the last."""
+
+
+class _PausedError(EngineError):
+    """Nothing can be ended in a paused container, nor started."""
+
+
+class _EscapedError(EngineError):
+    """The engine says that a process runs, and it cannot be found."""
+
+
+@dataclass(eq=False, slots=True)
+class _Ending:
+    marker: str
+    process: Exec | None
+    ended: "AsyncResult[bool]" = field(default_factory=AsyncResult)
 
 
 class Killer:
-    """Ends sessions' processes on one engine; sessions that end at the same moment share one script."""
+    """Ends sessions' processes on one engine; *grace* is the seconds between SIGHUP and SIGKILL."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, grace: float = GRACE) -> None:
+        self.failures = 0
+        """How many sessions had ended whose processes could not be, when that was first tried."""
         self._engine = engine
-        self._batches: dict[str, list[tuple[str, AsyncResult[bool]]]] = {}
+        self._grace = grace
+        self._batches: dict[str, list[_Ending]] = {}  # by container; those that gather
+        self._greenlets = Group()
 
-    def end(self, container: str, marker: str) -> bool:
-        """End every process of *container* whose environment has *marker* (``NAME=VALUE``); wait until it is done.
+    def end(self, container: str, marker: str, process: Exec | None = None) -> bool:
+        """End every process of *container* whose environment has *marker* (``NAME=VALUE``, or how that begins).
 
-        The session's own stream has to stay open, and may be unread, until this returns: closing it first makes the
-        engine slow. Returns False, and logs why, if processes may be left.
+        Waits until it is done, also for a paused container to be unpaused. The stream of *process*, the exec that has
+        the marker, has to stay open until this returns, and may be unread: closing it first makes the engine slow.
+        Returns False, and logs why, if processes may be left; it goes on trying then as long as there is hope.
         """
-        result: AsyncResult[bool] = AsyncResult()
+        ending = _Ending(marker, process)
+        self._add(container, ending)
+        return bool(ending.ended.get())
+
+    def check(self, container: str) -> None:
+        """Log an error if the processes of sessions in *container* could not be ended."""
+        try:
+            state = self._engine.container_state(container)
+            if state.pid and not state.paused and HostProcesses.of(state) is None:
+                KillScript(self._engine, container, ["no such variable"], grace=0, patience=0).run()
+        except NoShellError as error:
+            logger.error("the processes of sessions in container %s cannot be ended: %s", container, error)
+        except EngineError as error:
+            logger.debug("whether sessions' processes in container %s can be ended is not known: %s", container, error)
+
+    def close(self) -> bool:
+        """Stop trying. Returns whether there was nothing more to be ended."""
+        done = not self._greenlets
+        self._greenlets.kill(block=False)
+        for batch in self._batches.values():  # greenlets that had not begun will not see to them
+            self._let_go(batch)
+        return done
+
+    def _add(self, container: str, ending: _Ending) -> None:
         batch = self._batches.setdefault(container, [])
-        batch.append((marker, result))
+        batch.append(ending)
         if len(batch) == 1:
-            gevent.spawn_later(GATHER, self._run, container)
-        return bool(result.get())
+            self._greenlets.spawn(self._run, container)
 
     def _run(self, container: str) -> None:
+        gevent.sleep(GATHER)
         batch = self._batches.pop(container)
-        done = False
-        timeout = gevent.Timeout(TIMEOUT)
+        delay = FIRST_RETRY
         try:
-            with timeout:
-                left = _Run(self._engine, container, [marker for marker, _ in batch]).left()
-            done = left == 0
-            if not done:
-                logger.error("%d processes of ended sessions are left in container %s", left, container)
-        except ContainerNotFoundError:
-            done = True  # and with the container all its processes are gone
-        except (DockerExecError, gevent.Timeout) as error:
-            why = f"no report within {TIMEOUT} s" if error is timeout else error
-            logger.error("processes of %d ended sessions may be left in container %s: %s", len(batch), container, why)
+            while batch:
+                try:
+                    self._end_batch(container, batch)
+                    if delay > FIRST_RETRY:
+                        logger.warning("the processes that were left in container %s are ended now", container)
+                except _PausedError:
+                    gevent.sleep(PAUSE_POLL)
+                except (NoShellError, _EscapedError) as error:
+                    self._give_up(container, batch, error)
+                    return
+                except EngineError as error:
+                    self._give_up(container, batch, error)
+                    gevent.sleep(delay)
+                    delay = min(2 * delay, LAST_RETRY)
         finally:
-            for _, result in batch:
-                result.set(done)
+            self._let_go(batch)
 
+    def _let_go(self, batch: Sequence[_Ending]) -> None:
+        for ending in batch:
+            if not ending.ended.ready():
+                ending.ended.set(False)
 
-class _Run:
-    """The script, run as the execs' user and, at the same time, as every other user who has processes it cannot see."""
+    def _give_up(self, container: str, batch: Sequence[_Ending], error: EngineError) -> None:
+        """Let nobody wait any longer, and say why."""
+        waiting = [ending for ending in batch if not ending.ended.ready()]
+        if waiting:
+            self.failures += len(waiting)
+            logger.error(
+                "processes of %d ended sessions may be left in container %s: %s", len(waiting), container, error
+            )
+        self._let_go(batch)
 
-    def __init__(self, engine: Engine, container: str, markers: list[str]) -> None:
-        self._engine = engine
-        self._container = container
-        self._markers = markers
-        self._users: set[str] = set()  # those that the script has run as, or does
-        self._greenlets: list[gevent.Greenlet[..., int | EngineError]] = []
+    def _end_batch(self, name: str, batch: list[_Ending]) -> None:
+        """End what there is to end in the container *name*, and take from *batch* what is done. Raises EngineError."""
+        deadline = time.monotonic() + START_TIMEOUT
+        delay = FIRST_LOOK
+        while True:
+            container = self._container(name)
+            seen = self._end_found(container, batch) if container.pid else set()
+            last = time.monotonic() > deadline
+            for ending in list(batch):
+                state = None if ending.marker in seen or ending.process is None else _state_of(ending.process)
+                if state is not None and state.running and state.container_id != container.id:
+                    batch.remove(ending)  # the container has been given another name, or another container this one
+                    self._add(state.container_id, ending)
+                elif state is None or state.ended or not container.pid or (last and not state.running):
+                    batch.remove(ending)
+                    ending.ended.set(True)
+            if not batch:
+                return
+            if last:
+                raise _EscapedError("the engine says that they run, but they cannot be found")
+            gevent.sleep(delay)
+            delay *= 2
 
-    def left(self) -> int:
-        """Run to the end; return how many processes are left. Raises EngineError."""
+    def _container(self, name: str) -> ContainerState:
         try:
-            left = self._run_as("")
-            for greenlet in self._greenlets:  # which may start more of them
-                others = greenlet.get()
-                if isinstance(others, EngineError):
-                    raise others
-                left += others or 0
-        finally:
-            gevent.killall(self._greenlets, block=False)
-        return left
+            container = self._engine.container_state(name)
+        except ContainerNotFoundError:  # or it has another name by now
+            return ContainerState(id="", pid=0, paused=False)
+        if container.paused:
+            raise _PausedError(f"container {name} is paused")
+        return container
 
-    def _run_as(self, user: str) -> int:
-        argv = ["/bin/sh", "-c", _SCRIPT, "sh", str(round(GRACE * 10)), *self._markers]
-        stream = self._engine.start_exec(
-            self._engine.create_exec(self._container, argv, environment=[], user=user), tty=False
-        )
+    def _end_found(self, container: ContainerState, batch: Sequence[_Ending]) -> set[str]:
+        """End the processes that can be found; return the markers that any of them had. Raises EngineError."""
+        markers = [ending.marker for ending in batch]
+        host = HostProcesses.of(container)
         try:
-            demultiplexer = StreamDemultiplexer()
-            output = b""
-            reported = False
-            # Not to the end of the stream: the engine can hold that back while another session's is unread.
-            while not (left := _LEFT.search(output)):
-                data = stream.read()
-                if not data:
-                    said = output[-200:].decode(errors="replace").strip()
-                    raise EngineError(f"the image has no usable shell, or it was killed ({said})")
-                output += b"".join(part for _, parts in demultiplexer.feed(data) for part in parts)
-                if not reported and (users := _USERS.search(output)):
-                    reported = True
-                    self._run_as_others(*users[1].decode().split())
-            return int(left[1])
-        finally:
-            stream.close()
+            if host is None:
+                raise PermissionError
+            left, seen = host.end(markers, lambda seen: _first_pids(batch, seen), grace=self._grace, patience=PATIENCE)
+        except PermissionError:
+            try:
+                left, seen = KillScript(self._engine, container.id, markers, grace=self._grace, patience=PATIENCE).run()
+            except EngineError:
+                self._container(container.id)  # if it was paused meanwhile, that is why
+                raise
+        if left:
+            self._container(container.id)
+            raise EngineError(f"{left} processes do not end")
+        return seen
 
-    def _run_as_others(self, own: str, *others: str) -> None:
-        self._users.add(own)
-        for user in set(others) - self._users:
-            self._users.add(user)
-            self._greenlets.append(gevent.spawn(self._try_as, user))
 
-    def _try_as(self, user: str) -> int | EngineError:
-        try:
-            return self._run_as(user)
-        except EngineError as error:  # raised in the greenlet that waits, where it is dealt with
-            return error
+def _state_of(process: Exec) -> ExecState | None:
+    """Return the state of an exec none of whose processes was found, None if the engine knows it no longer."""
+    process.close()  # or the engine might not know its end
+    try:
+        return process.state()
+    except EngineUnavailableError:
+        raise
+    except EngineError:  # its container is gone, or the engine has restarted
+        return None
+
+
+def _first_pids(batch: Sequence[_Ending], seen: set[str]) -> list[int]:
+    """Return the engine's word on which processes the execs began with, of which none was found by its marker."""
+    pids = []
+    for ending in batch:
+        if ending.process is not None and ending.marker not in seen:
+            with contextlib.suppress(EngineError):
+                state = ending.process.state()
+                if state.running:
+                    pids.append(state.pid)
+    return pids

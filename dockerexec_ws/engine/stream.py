@@ -48,10 +48,10 @@ class HijackedStream:
     """The stream that docker-py's ``exec_start(socket=True)`` opened; *raw* is what that returned.
 
     One greenlet may read while another writes. ``read`` and ``write`` raise EngineUnavailableError when the engine
-    breaks off.
+    breaks off, or its machine has not acknowledged anything for *timeout* seconds.
     """
 
-    def __init__(self, raw: Any) -> None:
+    def __init__(self, raw: Any, timeout: float) -> None:
         # docker-py hands out what lies below the response's buffered reader, where the bytes are that arrived together
         # with the response's head (docker-py issues 425, 3332).
         self._response = raw._response
@@ -65,6 +65,7 @@ class HijackedStream:
                 self._response = None
             # docker-py's timeout is for answers; a session may be silent for days.
             self._socket.settimeout(None)
+            _notice_vanishing(self._socket, timeout)
         except BaseException:
             self.close()
             raise
@@ -109,3 +110,16 @@ class HijackedStream:
         if self._response is not None:
             self._response.close()
         self._socket.close()
+
+
+def _notice_vanishing(sock: socket.socket, timeout: float) -> None:
+    """Have the kernel end a connection to a machine that has been gone for *timeout* seconds: nothing else would."""
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        probes = 4
+        interval = max(int(timeout / (probes + 1)), 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, interval)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, interval)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, probes)
+        # Not TCP_USER_TIMEOUT: it would end the connection while the process takes no stdin. With bytes on their way it
+        # is the kernel's retransmission that gives up, after a quarter of an hour.

@@ -3,20 +3,23 @@
 import functools
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import gevent
 from gevent import monkey
-from gevent.pool import Pool, PoolFull
+from gevent.pool import Group, Pool, PoolFull
 from websockets.frames import CloseCode
 
 from dockerexec_ws.engine.client import Engine, engine_address
+from dockerexec_ws.engine.instance import Instance, default_state_dir
 from dockerexec_ws.engine.killer import Killer
 from dockerexec_ws.errors import NotPatchedError, RequestRefusedError, SettingsError
 from dockerexec_ws.protocol.messages import error_message
-from dockerexec_ws.server.session import LEAST_OUTPUT_LIMIT, OUTPUT_LIMIT, Session
+from dockerexec_ws.server.session import Session
+from dockerexec_ws.server.settings import Settings
 from dockerexec_ws.server.upgrade import Environ, RefusedError, end_of_request, upgrade
 from dockerexec_ws.server.websocket import WebSocket
 
@@ -25,81 +28,88 @@ logger = logging.getLogger(__name__)
 StartResponse = Callable[..., Any]
 WSGIApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 
-MAX_MESSAGE_SIZE = 16 * 1024 * 1024
-PING_INTERVAL = 20.0
-PING_TIMEOUT = 20.0
-
 REFUSAL_PATIENCE = 2.0
 """Seconds that a refused peer has to take the reason and close."""
 
-SHUTDOWN_TIMEOUT = 3.5
-"""Seconds within which all sessions have to end at a shutdown; what remains is cut."""
+SHUTDOWN_TIMEOUT = 3.0
+"""Seconds within which all sessions have to end at a shutdown, beside the grace; what remains is cut."""
 
 _RETRY_AFTER = 5
 _EVENTS = ("session", "session added", "session removed")
 
 
 class App:
-    """The application, as ``create_app`` makes it; nothing is asked of the engine before ``start``."""
+    """The application, as ``create_app`` makes it of ``Settings``; nothing is asked of the engine before ``start``."""
 
-    def __init__(
-        self,
-        container_id: str,
-        *,
-        path: str | None = None,
-        docker_socket: str | None = None,
-        docker_host: str | None = None,
-        max_sessions: int = 10,
-        wrapper_command: Sequence[str] = (),
-        max_message_size: int = MAX_MESSAGE_SIZE,
-        output_limit: int = OUTPUT_LIMIT,
-        compress: bool = False,
-        ping_interval: float = PING_INTERVAL,
-        ping_timeout: float = PING_TIMEOUT,
-    ) -> None:
+    def __init__(self, container_id: str, **options: Any) -> None:
         if not container_id:
             raise SettingsError("the container's name is empty")
-        if max_sessions < 1:
-            raise SettingsError("max_sessions must be at least 1")
-        if max_message_size < 1 or output_limit < LEAST_OUTPUT_LIMIT:
-            raise SettingsError(
-                f"max_message_size must be at least 1, output_limit at least {LEAST_OUTPUT_LIMIT} bytes"
-            )
-        if not (ping_interval >= 0 and ping_timeout > 0):  # NaN is neither
-            raise SettingsError("ping_interval must be at least 0 (0: no pings), ping_timeout more than 0 seconds")
-        if isinstance(wrapper_command, str):
-            raise SettingsError("wrapper_command is a sequence of words, not one string")
-        self.path = "/" + (secrets.token_urlsafe(16) if path is None else path.strip("/"))
+        self._settings = settings = Settings(**options)
+        self.path = "/" + (secrets.token_urlsafe(16) if settings.path is None else settings.path.strip("/"))
         """The path that is served, with its leading slash."""
         self.sessions: list[Session] = []
         """The sessions that run now, oldest first."""
         self._container_id = container_id
-        self._max_sessions = max_sessions
-        self._engine_address = engine_address(docker_host, docker_socket)
-        self._wrapper_command = tuple(wrapper_command)
-        self._output_limit = output_limit
+        self._engine_address = engine_address(settings.docker_host, settings.docker_socket)
         self._upgrade = functools.partial(
             upgrade,
-            max_size=max_message_size,
-            compress=compress,
-            ping_interval=ping_interval,
-            ping_timeout=ping_timeout,
+            max_size=settings.max_message_size,
+            compress=settings.compress,
+            ping_interval=settings.ping_interval,
+            ping_timeout=settings.ping_timeout,
         )
         self._subscribers: dict[str, list[Callable[[Any], object]]] = {event: [] for event in _EVENTS}
+        self._started = False
         self._draining = False
         # Its members are the greenlets of the requests that became sessions.
-        self._pool = Pool(max_sessions)
+        self._pool = Pool(settings.max_sessions)
+        self._tasks = Group()
+        self._instance = Instance.unregistered()
 
     def start(self) -> None:
-        """Connect to the engine.
+        """Connect to the engine; what former servers left is ended from now on.
 
         Raises NotPatchedError, EngineUnavailableError, ContainerNotFoundError, SettingsError.
         """
         if not monkey.is_module_patched("socket"):
             raise NotPatchedError
-        self._engine = Engine(self._engine_address, connections=self._max_sessions)
-        self._killer = Killer(self._engine)
-        self._engine.container_id(self._container_id)
+        settings = self._settings
+        self._engine = Engine(self._engine_address, timeout=settings.engine_timeout, connections=settings.max_sessions)
+        self._killer = Killer(self._engine, grace=settings.grace)
+        container = self._engine.container_state(self._container_id)
+        self._instance = self._register(container.id)
+        self._started = True
+        self._tasks.spawn(self._killer.check, container.id)
+
+    def _register(self, container_id: str) -> Instance:
+        """Make this server known to its successors, and see to what its predecessors left. Raises SettingsError."""
+        settings = self._settings
+        if settings.on_disconnect == "leave":
+            return Instance.unregistered()
+        state_dir = Path(settings.state_dir or default_state_dir())
+        try:
+            instance = Instance.register(state_dir, self._engine.address, (self._container_id, container_id))
+        except SettingsError as error:
+            if settings.state_dir is not None:
+                raise
+            logger.warning("if this server is killed, nobody will end what its sessions leave: %s", error)
+            return Instance.unregistered()
+        for former in Instance.former(state_dir, self._engine.address):
+            logger.warning("a former server was not ended in order: what its sessions left is ended now")
+            self._tasks.spawn(self._end_former, former)
+        return instance
+
+    def _end_former(self, former: Instance) -> None:
+        done = False
+        try:
+            done = all(self._killer.end(container, former.marker) for container in former.containers)
+        finally:
+            former.close(done=done)
+
+    @property
+    def kill_failures(self) -> int:
+        """How many sessions had ended whose processes could not be, when that was first tried."""
+        return self._killer.failures
 
     def subscribe(self, event: str, callback: Callable[[Any], object]) -> None:
         """Have *callback* called: on "session" with the Session, on "session added" and "session removed" with a count.
@@ -110,16 +120,24 @@ class App:
             raise SettingsError(f"there is no event {event!r}, only {', '.join(_EVENTS)}")
         self._subscribers[event].append(callback)
 
-    def close(self, drain: float = 0.0) -> None:
-        """End all sessions; new ones get 503. For *drain* seconds running ones may end by themselves."""
+    def close(self, drain_timeout: float | None = None) -> None:
+        """End all sessions; new ones get 503. Idempotent.
+
+        For *drain_timeout* seconds, by default those of the settings, running ones may end by themselves.
+        """
         self._draining = True
-        if drain:
-            self._pool.join(timeout=drain)
+        if drain_timeout is None:
+            drain_timeout = self._settings.drain_timeout
+        if drain_timeout:
+            self._pool.join(timeout=drain_timeout)
         for session in list(self.sessions):
             session.shutdown()
-        if not self._pool.join(timeout=SHUTDOWN_TIMEOUT):
+        if not self._pool.join(timeout=SHUTDOWN_TIMEOUT + self._settings.grace):
             logger.error("%d sessions did not end in time and are cut", len(self.sessions))
             self._pool.kill(timeout=1.0)
+        if self._started:
+            self._instance.close(done=self._killer.close())
+            self._tasks.kill(block=False)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request; that of a session when the session is over."""
@@ -172,9 +190,10 @@ class App:
                 self._engine,
                 self._killer,
                 self._container_id,
-                (*self._wrapper_command, *argv),
+                self._instance.new_marker(),
+                (*self._settings.wrapper_command, *argv),
                 tty=tty,
-                output_limit=self._output_limit,
+                settings=self._settings,
             )
             self.sessions.append(session)
             self._emit("session", session)

@@ -21,20 +21,8 @@ class DockerExecServer:
     """Serves sessions in the container *container_id* (a name or id) at ``url``.
 
     *host* and *port* are where to listen (port 0 takes a free one), unless *listener*, a socket that listens already,
-    is given. The other options:
-
-    - ``path``: the URL's path, with or without its leading slash; None makes one that nobody can guess;
-    - ``docker_socket`` (a path) or ``docker_host`` (as DOCKER_HOST): the engine; by default DOCKER_HOST, then
-      /var/run/docker.sock;
-    - ``max_sessions``: how many at a time, 10 by default;
-    - ``wrapper_command``: words that go before each client's command;
-    - ``handshake_timeout``: seconds within which a request's head has to be complete;
-    - ``max_message_size``: bytes of the largest message taken from a client, 16 MiB by default;
-    - ``output_limit``: bytes of output held for a client that does not read, 8 MiB by default; beyond that its process
-      waits (with a tty it is never more than 256 KiB);
-    - ``compress``: whether to use permessage-deflate with clients that offer it;
-    - ``ping_interval``, ``ping_timeout``: seconds of silence before a ping (0: never), and from it until the peer
-      counts as dead.
+    is given. *handshake_timeout* is the seconds within which a request's head has to be complete. The other options
+    are those of ``dockerexec_ws.server.settings.Settings``.
 
     Raises SettingsError.
     """
@@ -92,13 +80,14 @@ class DockerExecServer:
             self.start()
         self._stopped.wait()
 
-    def close(self, drain: float = 0.0) -> None:
+    def close(self, drain_timeout: float | None = None) -> None:
         """Send 201 to every session, end its processes, stop listening. Idempotent.
 
-        For *drain* seconds running sessions may end by themselves; new ones get 503 meanwhile.
+        For *drain_timeout* seconds, by default those of the settings, running sessions may end by themselves; new ones
+        get 503 meanwhile.
         """
         try:
-            self._app.close(drain)
+            self._app.close(drain_timeout)
         finally:
             if self._server is not None:
                 self._server.stop(timeout=0)
@@ -114,6 +103,11 @@ class DockerExecServer:
     def sessions(self) -> list[Session]:
         """The sessions that run now, oldest first."""
         return list(self._app.sessions)
+
+    @property
+    def kill_failures(self) -> int:
+        """How many sessions had ended whose processes could not be, when that was first tried; the log says why."""
+        return self._app.kill_failures
 
     def subscribe(self, event: str, callback: Callable[[Any], object]) -> None:
         """Have *callback* called: on "session" with the Session, on "session added" and "session removed" with a count.

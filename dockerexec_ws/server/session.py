@@ -7,9 +7,9 @@ The greenlet that calls ``run`` owns the others and waits for the first cause to
 - ``_read_engine``  exec -> WebSocket, as long as the peer takes all; else -> output buffer. Then the exit code
 - ``_write_peer``   output buffer -> WebSocket; only while there is something in the buffer. Then message 200
 - ``_resize``       only while there is a size to set
+- ``_watch_limits`` only if the session's time is limited
 """
 
-import contextlib
 import enum
 import logging
 import secrets
@@ -23,10 +23,17 @@ from gevent.pool import Group
 from dockerexec_ws.engine.client import Engine
 from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.engine.killer import Killer
+from dockerexec_ws.engine.output import read_output
 from dockerexec_ws.engine.stream import READ_SIZE
-from dockerexec_ws.errors import ConnectionClosedError, DockerExecError, EngineError, EngineUnavailableError
+from dockerexec_ws.errors import (
+    ConnectionClosedError,
+    DockerExecError,
+    EngineError,
+    EngineUnavailableError,
+    LimitExceededError,
+)
 from dockerexec_ws.protocol.flow import FlowControl
-from dockerexec_ws.protocol.framing import FramingError, StreamDemultiplexer
+from dockerexec_ws.protocol.framing import FramingError
 from dockerexec_ws.protocol.messages import (
     Code,
     End,
@@ -41,16 +48,13 @@ from dockerexec_ws.protocol.messages import (
     server_message,
     stopped_message,
 )
+from dockerexec_ws.server.limits import Limits
 from dockerexec_ws.server.output import OutputBuffer
+from dockerexec_ws.server.settings import Settings
 from dockerexec_ws.server.stdin import StdinBuffer
 from dockerexec_ws.server.websocket import WebSocket
 
 logger = logging.getLogger(__name__)
-
-OUTPUT_LIMIT = 8 * 1024 * 1024
-"""Bytes of output that a session holds by default for a peer that does not read, while its process runs."""
-
-LEAST_OUTPUT_LIMIT = 64 * 1024
 
 TTY_OUTPUT_LIMIT = 256 * 1024
 """The most that it holds with a tty: what is held delays what the user sees after Ctrl-C."""
@@ -58,16 +62,10 @@ TTY_OUTPUT_LIMIT = 256 * 1024
 STDIN_LIMIT = 8 * 1024 * 1024
 """Bytes of stdin waiting for the process above which a client, which was sent 101 long before, is not read from."""
 
-STALL_POLL = 0.5
-"""Seconds between questions whether a process whose output is stalled has ended: 2 s after that the engine drops it."""
-
-AFTER_EXIT = 2 * 1024 * 1024
-"""Bytes of output taken without regard to the limit once the process has ended: more is a background child's."""
-
 _CODE_BYTES = {code: bytes([code]) for code in (Code.STDOUT, Code.STDERR)}
 
-SHUTDOWN_PATIENCE = 1.0
-"""Seconds that a peer has to take message 201 and the close frame."""
+PATIENCE = 1.0
+"""Seconds that a peer has to take the last message and the close frame when it is not to be waited for."""
 
 
 class Cause(enum.Enum):
@@ -76,6 +74,7 @@ class Cause(enum.Enum):
     EXITED = "the process exited"
     PEER_GONE = "the peer is gone"
     SHUTDOWN = "the server is going away"
+    TIME_LIMIT = "its time is over"
     FAILED = "failed"
 
 
@@ -91,7 +90,7 @@ class SessionEnd:
 class Session:
     """One session on an open *websocket*: *argv* runs in *container*, with a terminal if *tty*.
 
-    *output_limit* is in bytes; beyond that the process waits for the peer to read.
+    *marker* is an environment variable, ``NAME=VALUE``, by which its processes are known; *settings* are its server's.
     """
 
     def __init__(
@@ -100,10 +99,11 @@ class Session:
         engine: Engine,
         killer: Killer,
         container: str,
+        marker: str,
         argv: Sequence[str],
         *,
         tty: bool,
-        output_limit: int = OUTPUT_LIMIT,
+        settings: Settings,
     ) -> None:
         self.id = secrets.token_hex(8)
         """A name for logs; not a secret and not the exec's id."""
@@ -117,9 +117,12 @@ class Session:
         self._engine = engine
         self._killer = killer
         self._container = container
+        self._marker = marker
+        self._leaves_processes = settings.on_disconnect == "leave"
+        self._limits = Limits(settings)
         self._exec: Exec | None = None
         self._flow = FlowControl()
-        limit = min(output_limit, TTY_OUTPUT_LIMIT) if tty else output_limit
+        limit = min(settings.output_limit, TTY_OUTPUT_LIMIT) if tty else settings.output_limit
         self._read_size = min(READ_SIZE, limit // 4)  # the connection holds as much, which it has sent in part
         self._output = OutputBuffer(self._flow, limit - self._read_size)
         self._stdin = StdinBuffer()
@@ -158,7 +161,7 @@ class Session:
 
     def _start(self) -> None:
         try:
-            self._exec = Exec(self._engine, self._container, self.argv, tty=self.tty)
+            self._exec = Exec(self._engine, self._container, self.argv, tty=self.tty, marker=self._marker)
             self._exec.start()
         except DockerExecError as error:
             self._fail(str(error), error.close_code)
@@ -167,18 +170,21 @@ class Session:
         self._websocket.send_soon(server_message(Code.RESUME))
         self._spawn(self._read_peer)
         self._spawn(self._read_engine, self._exec)
+        if self._limits.timed:
+            self._spawn(self._watch_limits)
 
     def _finish(self, end: SessionEnd) -> None:
         killing = None
-        if self._exec is not None and self.exit_code is None:
-            killing = gevent.spawn(self._killer.end, self._container, self._exec.marker)
+        if self._exec is not None and self.exit_code is None and not self._may_leave_processes(end):
+            killing = gevent.spawn(self._killer.end, self._container, self._marker, self._exec)
         try:
-            if end.cause is Cause.FAILED:
+            if end.text:
                 self._websocket.send_soon(error_message(end.text))
-            elif end.cause is not Cause.EXITED:
-                self._websocket.close(end.close_code, patience=SHUTDOWN_PATIENCE)
+            if end.cause not in (Cause.EXITED, Cause.FAILED):
+                self._output.abort()
+                self._websocket.close(end.close_code, patience=PATIENCE)
         finally:
-            # The stream stays open until the killer has reported, but no longer: see Killer.end, and _read_engine.
+            # The stream stays open until the killer has reported, but no longer: see Killer.end, and read_output.
             if killing is not None:
                 killing.join()
             if self._exec is not None:
@@ -187,6 +193,17 @@ class Session:
         if self._writer is not None:
             self._writer.join()
         self._websocket.close(end.close_code)
+
+    def _may_leave_processes(self, end: SessionEnd) -> bool:
+        return self._leaves_processes and end.cause in (Cause.PEER_GONE, Cause.SHUTDOWN)
+
+    def _watch_limits(self) -> None:
+        while (limit := self._limits.left())[0] > 0:
+            gevent.sleep(limit[0])
+        if self._ended.ready():  # all that is left to be done is waiting for the peer
+            self._output.abort()
+            self._websocket.abort()
+        self._end(SessionEnd(Cause.TIME_LIMIT, LimitExceededError.close_code, limit[1]))
 
     def _wait_for_end(self) -> SessionEnd:
         end = self._ended.get()
@@ -215,6 +232,7 @@ class Session:
 
     def _read_peer(self) -> None:
         while (message := self._websocket.receive()) is not None:
+            self._limits.active()
             self._take_message(message.encode() if isinstance(message, str) else message)
             if self._stdin and not self._websocket.message_waits:  # all that came together goes on together
                 self._pass_stdin_on()
@@ -331,6 +349,14 @@ class Session:
         else:
             self._wake_writer()
 
+    def _read_output(self, process: Exec) -> None:
+        for code, parts in read_output(process, self._output, self._read_size):
+            self._limits.active()
+            kept = self._limits.cut(parts)
+            self._send_output(code, kept)
+            if kept is not parts:
+                raise self._limits.output_exceeded()
+
     def _send_output(self, code: Code, parts: Sequence[memoryview]) -> None:
         """Hand output on to the peer, if that needs no waiting, or else to the buffer."""
         may_send = self._writer is None and not self._flow.output_held and not self._output.aborted
@@ -338,37 +364,6 @@ class Session:
             return
         self._output.put(code, parts)
         self._wake_writer()
-
-    def _read_output(self, process: Exec) -> None:
-        """Move the exec's output into the buffer until it ends, or until only a background child can be writing."""
-        demultiplexer = None if self.tty else StreamDemultiplexer()
-        first = True
-        allowance: int | None = None  # bytes still to be taken, once the process has ended
-        while allowance is None or allowance > 0:
-            data = process.read(self._read_size if allowance else min(self._output.room, self._read_size))
-            if not data:
-                if demultiplexer is not None and demultiplexer.in_frame:
-                    raise EngineUnavailableError("the engine broke off its stream")
-                return
-            for code, parts in demultiplexer.feed(data) if demultiplexer else [(Code.STDOUT, [data])]:
-                if first and not self.tty and _is_runtime_text(process, parts[-1]):
-                    code = Code.STDERR
-                first = False
-                self._send_output(code, parts)
-            if allowance is not None:
-                allowance -= len(data)
-            elif not self._output.room and self._ended_while_stalled(process):
-                allowance = AFTER_EXIT
-
-    def _ended_while_stalled(self, process: Exec) -> bool:
-        """Wait until the buffer has room again (False) or the process has ended meanwhile (True)."""
-        while not self._output.wait_for_room(STALL_POLL):
-            try:
-                if process.inspect().ended:
-                    return True
-            except EngineError:
-                logger.debug("session %s: the engine did not tell the state of a stalled exec", self.id)
-        return False
 
     # To the peer
 
@@ -381,19 +376,10 @@ class Session:
             while (taken := self._output.take()) is not None:
                 code, pieces = taken
                 self._websocket.send(server_message(code, *pieces))
+                self._limits.active()
             if self.exit_code is not None and not self._output.aborted and not self._ended.ready():
                 self._websocket.send(stopped_message(self.exit_code))
                 self._end(SessionEnd(Cause.EXITED))
         except ConnectionClosedError:
             pass  # _read_peer finds out how
         self._writer = None
-
-
-def _is_runtime_text(process: Exec, first_output: memoryview) -> bool:
-    """Tell whether the exec's *first_output* is the runtime's own text on why the command cannot be run.
-
-    The engine writes that to stdout, with CR LF at its end, when it knows already that there is no process.
-    """
-    with contextlib.suppress(EngineError):  # it does not know, or not now: then there is, or was, a process
-        return bytes(first_output[-2:]) == b"\r\n" and process.inspect().never_started
-    return False

@@ -36,7 +36,7 @@ def test_the_engine_is_given_in_one_way_only():
 
 def test_docker_host_is_the_default(docker_host, monkeypatch, container):
     monkeypatch.setenv("DOCKER_HOST", docker_host)
-    assert len(Engine().container_id(container)) == 64
+    assert len(Engine().container_state(container).id) == 64
 
 
 @leaves_a_socket
@@ -78,7 +78,7 @@ def test_tls_settings_that_make_no_sense(monkeypatch, tmp_path):
 
 def test_a_container_that_is_not_there(docker_host):
     with pytest.raises(ContainerNotFoundError, match="'nosuch'"):
-        Engine(docker_host).container_id("nosuch")
+        Engine(docker_host).container_state("nosuch")
 
 
 @pytest.mark.parametrize("tls", [False, True])

@@ -8,6 +8,7 @@ import pytest
 from dockerexec_ws.engine import exec as exec_module
 from dockerexec_ws.engine.client import Engine
 from dockerexec_ws.engine.exec import Exec
+from dockerexec_ws.engine.instance import Instance
 from dockerexec_ws.engine.killer import Killer
 from dockerexec_ws.errors import EngineError, EngineUnavailableError
 from dockerexec_ws.protocol.framing import StreamDemultiplexer
@@ -25,7 +26,7 @@ def engine(docker_host):
 
 
 def started(engine, container, *argv, tty=False):
-    process = Exec(engine, container, argv, tty=tty)
+    process = Exec(engine, container, argv, tty=tty, marker=Instance.unregistered().new_marker())
     process.start()
     return process
 
@@ -54,10 +55,9 @@ def test_exit_code_is_asked_for_until_it_is_known(tmp_path):
     assert standin.requests.count("GET /exec/e0/json") == 4
 
 
-def test_exit_code_is_never_invented(tmp_path, monkeypatch):
-    monkeypatch.setattr(exec_module, "EXIT_CODE_TIMEOUT", 0.3)
+def test_exit_code_is_never_invented(tmp_path):
     with StandInEngine(tmp_path / "s", states=[UNKNOWN]) as standin:
-        process = started(Engine(standin.address), "c", "x")
+        process = started(Engine(standin.address, timeout=0.3), "c", "x")
         with pytest.raises(EngineError, match="exit code"):
             process.exit_code()
         process.close()
@@ -107,7 +107,7 @@ def test_a_hanging_engine_is_an_error_within_the_timeout(tmp_path):
         engine = Engine(standin.address, timeout=1)
         begin = time.monotonic()
         with pytest.raises(EngineUnavailableError):
-            Exec(engine, "c", ["x"], tty=False)
+            Exec(engine, "c", ["x"], tty=False, marker="A=b")
         assert time.monotonic() - begin < 5
 
 
@@ -128,5 +128,5 @@ def test_close_wakes_a_reader(tmp_path, engine, container):
 def test_state_of_a_command_that_cannot_be_run(engine, container):
     process = started(engine, container, "nosuch")
     assert b"not found" in read_all(process)
-    assert process.inspect().never_started
+    assert process.state().never_started
     process.close()

@@ -1,4 +1,4 @@
-"""Ending process trees in real containers, of users, shells and kinds."""
+"""Ending process trees in real containers, of users, shells and kinds, from the engine's machine and from within."""
 
 import io
 import secrets
@@ -12,9 +12,12 @@ import pytest
 from dockerexec_ws.engine import killer as killer_module
 from dockerexec_ws.engine.client import Engine
 from dockerexec_ws.engine.exec import Exec
+from dockerexec_ws.engine.host_processes import HostProcesses
+from dockerexec_ws.engine.instance import Instance
+from dockerexec_ws.engine.kill_script import KillScript
 from dockerexec_ws.engine.killer import Killer
 from tests.conftest import processes, running_container, wait_until
-from tests.standin import StandInEngine
+from tests.standin import StandInEngine, frame
 
 
 @pytest.fixture
@@ -22,138 +25,281 @@ def engine(docker_host):
     return Engine(docker_host)
 
 
+def without_host_processes(monkeypatch):
+    """As with an engine on another machine, or a server that is not root."""
+    monkeypatch.setattr(HostProcesses, "of", lambda container: None)
+
+
+@pytest.fixture(params=["host", "script"])
+def way(request, monkeypatch):
+    """Both ways to end processes."""
+    if request.param == "script":
+        without_host_processes(monkeypatch)
+    else:
+        monkeypatch.setattr(KillScript, "run", lambda self: pytest.fail("the script was run"))
+    return request.param
+
+
+@pytest.fixture
+def killer(engine, way):
+    return Killer(engine)
+
+
+class Victim:
+    def __init__(self, engine, container, argv):
+        self.container = container
+        self.marker = Instance.unregistered().new_marker()
+        self.process = Exec(engine, container, argv, tty=False, marker=self.marker)
+        self.process.start()
+
+    def up(self):
+        """Wait for its first output."""
+        data = bytes(self.process.read())
+        assert data
+        return data[8:].decode()
+
+    def end(self, killer):
+        return killer.end(self.container, self.marker, self.process)
+
+
 @pytest.fixture
 def start(engine):
     """A function that starts a script in a container; the streams stay open, unread, until the test's end."""
     started = []
 
-    def start(container, script, shell="bash"):
-        process = Exec(engine, container, [shell, "-c", script], tty=False)
-        process.start()
-        started.append(process)
-        return process
+    def start(container, script, shell="bash", argv=None):
+        started.append(Victim(engine, container, argv or [shell, "-c", script]))
+        return started[-1]
 
     yield start
-    for process in started:
-        process.close()
+    for victim in started:
+        victim.process.close()
 
 
-TREE = "trap '' HUP; setsid sleep 1000 & sleep 1000 & (sleep 1000 & sleep 1000) & cat /dev/zero"
+TREE = "trap '' HUP TERM; setsid sleep 1000 & sleep 1000 & (sleep 1000 & sleep 1000) & cat /dev/zero"
 
 
-def test_many_sessions_that_end_at_once_share_a_script(engine, start, container, docker_api):
+def test_many_sessions_that_end_at_once_are_ended_together(killer, start, container, docker_api):
     victims = [start(container, TREE) for _ in range(10)]
     bystander = start(container, "sleep 555")
     wait_until(lambda: len(processes(docker_api, container)) >= 62)
-    killer = Killer(engine)
     begin = time.monotonic()
-    greenlets = [gevent.spawn(killer.end, container, victim.marker) for victim in victims]
+    greenlets = [gevent.spawn(victim.end, killer) for victim in victims]
     gevent.joinall(greenlets)
     assert [greenlet.value for greenlet in greenlets] == [True] * 10
     assert time.monotonic() - begin < 4
     assert processes(docker_api, container) == ["sleep 555"]
-    assert killer.end(container, bystander.marker)
+    assert bystander.end(killer)
+    assert killer.failures == 0
 
 
-def test_a_process_has_half_a_second_to_end_by_itself(engine, start, container, docker_api):
-    victim = start(container, "trap 'sleep 0.2; echo bye >/tmp/bye; exit' HUP; echo up; while :; do sleep 0.05; done")
-    victim.read()
-    assert Killer(engine).end(container, victim.marker)
-    check = start(container, "cat /tmp/bye; rm /tmp/bye")
-    assert b"bye" in bytes(check.read())
+@pytest.mark.parametrize(("grace", "bye"), [(0.5, "bye\n"), (0.0, "")])
+def test_a_process_has_the_grace_to_end_by_itself(engine, way, start, own_container, grace, bye):
+    victim = start(
+        own_container, "trap 'sleep 0.2; echo bye >/tmp/bye; exit' HUP; echo up; while :; do sleep 0.05; done"
+    )
+    victim.up()
+    assert victim.end(Killer(engine, grace=grace))
+    check = start(own_container, "cat /tmp/bye; echo")
+    assert check.up().startswith(bye or "cat: ")
 
 
-def test_a_stopped_process_ends_too(engine, start, container, docker_api):
+def test_a_stopped_process_ends_too(killer, start, container, docker_api):
     victim = start(container, "sleep 1000 & kill -STOP $!; echo up; wait")
-    victim.read()
-    assert Killer(engine).end(container, victim.marker)
+    victim.up()
+    assert victim.end(killer)
     assert processes(docker_api, container) == []
 
 
-def test_an_image_whose_user_is_not_root(engine, start, docker_api):
+def test_an_image_whose_user_is_not_root(killer, start, docker_api):
     with running_container(docker_api, user="1000:1000", host_config={"read_only": True}) as container:
         victim = start(container, TREE)
         wait_until(lambda: len(processes(docker_api, container)) >= 5)
-        assert Killer(engine).end(container, victim.marker)
+        assert victim.end(killer)
         assert processes(docker_api, container) == []
-        victim.close()  # the engine removes no container as long as output is unread
+        victim.process.close()  # the engine removes no container as long as output is unread
 
 
-@pytest.fixture
-def busybox_container(docker_api):
-    """A running container with nothing in it but busybox."""
+@pytest.mark.parametrize("user", ["--reuid 1000 --regid 1000 --clear-groups", "--reuid 1000 --keep-groups"])
+def test_processes_of_other_users(killer, start, container, docker_api, user):
+    victim = start(container, f'setsid setpriv {user} bash -c "{TREE}" >/dev/null & setpriv {user} sleep 999 & wait')
+    wait_until(lambda: len(processes(docker_api, container)) >= 7)
+    assert victim.end(killer)
+    assert processes(docker_api, container) == []
+
+
+def test_processes_with_a_cleared_environment(killer, start, container, docker_api):
+    victim = start(container, "env -i setsid sleep 1000 & setsid env -i bash -c 'sleep 1000 & sleep 1000' & sleep 1000")
+    wait_until(lambda: len(processes(docker_api, container)) >= 6)
+    assert victim.end(killer)
+    assert processes(docker_api, container) == []
+
+
+def test_a_first_process_that_clears_its_own_environment(engine, killer, way, start, own_container, docker_api, caplog):
+    """The engine tells its pid, which is the host's; from within the container it cannot be found."""
+    victim = start(own_container, None, argv=["env", "-i", "bash", "-c", "echo up; sleep 1000"])
+    victim.up()
+    assert victim.end(killer) == (way == "host")
+    assert ("sleep 1000" in processes(docker_api, own_container)) == (way == "script")
+    assert ("they cannot be found" in caplog.text) == (way == "script")
+    assert killer.failures == (way == "script")
+
+
+def busybox_image(api, *names):
+    """Make an image of nothing but busybox under these names; return its tag."""
     busybox = shutil.which("busybox")
     if not busybox:
         pytest.skip("there is no busybox: install busybox-static")
     image = io.BytesIO()
     with tarfile.open(fileobj=image, mode="w") as tar:
-        tar.add(busybox, "bin/busybox")
-        for name in ("cat", "setsid", "sh", "sleep"):
+        tar.add(busybox, f"bin/{names[0]}")
+        for name in names[1:]:
             link = tarfile.TarInfo(f"bin/{name}")
-            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+            link.type, link.linkname = tarfile.SYMTYPE, names[0]
             tar.addfile(link)
     tag = f"dockerexec-ws-test-busybox:{secrets.token_hex(4)}"
-    docker_api.import_image_from_data(image.getvalue(), *tag.split(":"))
-    try:
-        with running_container(docker_api, image=tag, command=["/bin/sleep", "3600"]) as name:
-            yield name
-    finally:
-        docker_api.remove_image(tag)
+    api.import_image_from_data(image.getvalue(), *tag.split(":"))
+    return tag
 
 
-def test_an_image_with_busybox_only(engine, busybox_container, start, docker_api):
+@pytest.fixture
+def busybox_container(docker_api):
+    """A running container with nothing in it but busybox."""
+    tag = busybox_image(docker_api, "busybox", "cat", "setsid", "sh", "sleep")
+    with running_container(docker_api, image=tag, command=["/bin/sleep", "3600"]) as name:
+        yield name
+    docker_api.remove_image(tag)
+
+
+@pytest.fixture
+def container_without_shell(docker_api):
+    """A running container with no program but sleep."""
+    tag = busybox_image(docker_api, "sleep")
+    with running_container(docker_api, image=tag, command=["/bin/sleep", "3600"]) as name:
+        yield name
+    docker_api.remove_image(tag)
+
+
+def test_an_image_with_busybox_only(killer, busybox_container, start, docker_api):
     bystander = start(busybox_container, "exec sleep 555", shell="sh")
     victim = start(busybox_container, TREE, shell="sh")
     wait_until(lambda: len(processes(docker_api, busybox_container)) >= 6)
-    assert Killer(engine).end(busybox_container, victim.marker)
+    assert victim.end(killer)
     assert processes(docker_api, busybox_container) == ["sleep 555"]
-    assert Killer(engine).end(busybox_container, bystander.marker)
+    assert bystander.end(killer)
+
+
+def test_an_image_without_a_shell(killer, way, container_without_shell, start, docker_api, caplog):
+    victim = start(container_without_shell, None, argv=["sleep", "1000"])
+    wait_until(lambda: processes(docker_api, container_without_shell) == ["sleep 1000"])
+    killer.check(container_without_shell)
+    assert ("cannot be ended: the image has no usable /bin/sh" in caplog.text) == (way == "script")
+    assert victim.end(killer) == (way == "host")
+    assert (processes(docker_api, container_without_shell) == []) == (way == "host")
+    assert killer.failures == (way == "script")
+    assert ("may be left" in caplog.text) == (way == "script")
+
+
+def test_what_can_be_ended_needs_no_word(killer, container, caplog):
+    killer.check(container)
+    assert caplog.text == ""
 
 
 NAMES = ["x) S 1 1 {sid}", "x) S 1 1 {sid}\\n", "\\n) S {sid} 1 {sid}", "a b (c) d", "%%d $x *"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_processs_name_decides_nothing(engine, start, container, docker_api, name):
+def test_a_processs_name_decides_nothing(killer, start, container, docker_api, name):
     """/proc/PID/stat has it in parentheses, as it is: one that looks like numbers of another session is no trap."""
     bystander = start(container, "echo $$; exec sleep 555")
-    comm = name.format(sid=bytes(bystander.read()[8:]).decode().strip())
+    comm = name.format(sid=bystander.up().strip())
     victim = start(container, f"printf '{comm}' >/proc/$$/comm; (sleep 9; :) & echo up; wait")
-    victim.read()
-    assert Killer(engine).end(container, victim.marker)
+    victim.up()
+    assert victim.end(killer)
     assert processes(docker_api, container) == ["sleep 555"]
-    assert Killer(engine).end(container, bystander.marker)
+    assert bystander.end(killer)
 
 
-def test_processes_that_fork_all_the_time(engine, start, container, docker_api):
+def test_processes_that_fork_all_the_time(killer, start, container, docker_api):
     script = "trap '' HUP; for i in {1..60}; do (while :; do /bin/true; done) & done; echo up; wait"
     victim = start(container, script)
-    victim.read()
-    assert Killer(engine).end(container, victim.marker)
+    victim.up()
+    assert victim.end(killer)
     assert processes(docker_api, container) == []
+
+
+def test_a_process_that_is_only_about_to_start(killer, start, container, docker_api):
+    for _ in range(5):
+        assert start(container, "sleep 1000").end(killer)
+        assert processes(docker_api, container) == []
+
+
+def test_all_sessions_of_an_instance(engine, killer, container, docker_api):
+    """A marker may be the beginning of one; those of other instances are not touched."""
+    instances = [Instance.unregistered() for _ in range(2)]
+    execs = [
+        Exec(engine, container, ["sleep", seconds], tty=False, marker=instance.new_marker())
+        for instance, seconds in [(instances[0], "1000"), (instances[0], "1000"), (instances[1], "555")]
+    ]
+    for process in execs:
+        process.start()
+    wait_until(lambda: len(processes(docker_api, container)) == 3)
+    assert killer.end(container, instances[0].marker)
+    assert processes(docker_api, container) == ["sleep 555"]
+    assert killer.end(container, instances[1].marker)
+    for process in execs:
+        process.close()
 
 
 def test_a_container_that_is_gone_has_no_processes(engine):
     assert Killer(engine).end("nosuch", "A=b")
 
 
-def test_what_cannot_be_ended_is_said(engine, start, own_container, docker_api, caplog):
+def test_a_paused_container_is_waited_for(killer, start, own_container, docker_api):
     victim = start(own_container, "echo up; sleep 1000")
-    victim.read()  # an exec that is about to start when its container is paused blocks the engine's container for good
+    victim.up()  # an exec that is about to start when its container is paused blocks the engine's container for good
     docker_api.pause(own_container)
-    assert not Killer(engine).end(own_container, victim.marker)
-    assert "may be left" in caplog.text
-    assert "paused" in caplog.text
+    ending = gevent.spawn(victim.end, killer)
+    gevent.sleep(1.2)
+    assert not ending.ready()
+    docker_api.unpause(own_container)
+    assert ending.get(timeout=3)
+    assert processes(docker_api, own_container) == []
 
 
-def test_an_image_without_a_shell_is_said(tmp_path, caplog):
-    with StandInEngine(tmp_path / "s", stream=b"\1\0\0\0\0\0\0\x13no /bin/sh in here!") as standin:
-        assert not Killer(Engine(standin.address)).end("c", "A=b")
-    assert "no /bin/sh in here!" in caplog.text
+def test_a_container_that_has_another_name_by_now(killer, start, own_container, docker_api):
+    victim = start(own_container, "echo up; sleep 1000")
+    victim.up()
+    docker_api.rename(own_container, f"{own_container}-renamed")
+    try:
+        assert victim.end(killer)
+        assert processes(docker_api, f"{own_container}-renamed") == []
+    finally:
+        docker_api.rename(f"{own_container}-renamed", own_container)
 
 
-def test_a_script_that_does_not_report_in_time_is_said(tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr(killer_module, "TIMEOUT", 0.5)
+def test_a_script_that_does_not_report_in_time_is_said_and_tried_again(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(killer_module, "PATIENCE", 0.2)
+    monkeypatch.setattr(killer_module, "FIRST_RETRY", 0.1)
     with StandInEngine(tmp_path / "s", hang_on="/start") as standin:
-        assert not Killer(Engine(standin.address)).end("c", "A=b")
-    assert "no report within 0.5 s" in caplog.text
+        killer = Killer(Engine(standin.address, timeout=0.2), grace=0.1)
+        assert not killer.end("c", "A=b")
+        assert "may be left in container c: the Docker Engine did not answer within 0.2 s" in caplog.text
+        assert killer.failures == 1
+        standin.stream = frame(1, b"users 0:0\nseen\nleft 0\n")
+        standin.hang_on = None
+        wait_until(lambda: "are ended now" in caplog.text)
+        assert killer.close()
+
+
+def test_close_gives_up(tmp_path):
+    with StandInEngine(tmp_path / "s", hang_on="/start") as standin:
+        killer = Killer(Engine(standin.address))
+        ending = gevent.spawn(killer.end, "c", "A=b")
+        wait_until(lambda: any("/start" in request for request in standin.requests))
+        assert not killer.close()
+        assert ending.get(timeout=2) is False
+        late = gevent.spawn(killer.end, "c", "A=c")
+        gevent.sleep(0)
+        killer.close()
+        assert late.get(timeout=2) is False

@@ -3,27 +3,25 @@
 import pytest
 
 from dockerexec_ws import DockerExecServer
-from dockerexec_ws.engine import exec as exec_module
-from dockerexec_ws.engine import killer as killer_module
 from dockerexec_ws.server import session as session_module
 from tests.peer import Peer, Transcript
 from tests.standin import StandInEngine, frame
 
-KILLED = frame(1, b"users 0:0\nleft 0\n")  # what a session's stream and the killing script's have to share here
+KILLED = frame(1, b"users 0:0\nseen\nleft 0\n")  # what a session's stream and the killing script's have to share here
 ENDED = {"Running": False, "ExitCode": 3, "Pid": 1}
 UNKNOWN = {"Running": False, "ExitCode": None, "Pid": 1}
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def run(tmp_path):
     """A function that runs a session on a stand-in engine and returns its Transcript."""
-    monkeypatch.setattr(exec_module, "EXIT_CODE_TIMEOUT", 0.3)
-    monkeypatch.setattr(killer_module, "TIMEOUT", 1.0)
 
     def run(argv=("x",), *, tty=False, **options):
         with (
             StandInEngine(tmp_path / "s", **options) as standin,
-            DockerExecServer("c", port=0, path="x", docker_host=standin.address) as server,
+            DockerExecServer(
+                "c", port=0, path="x", docker_host=standin.address, engine_timeout=1, state_dir=tmp_path
+            ) as server,
             Peer(server.url, *argv, tty=tty) as peer,
         ):
             return Transcript(peer)
@@ -56,22 +54,25 @@ def test_a_stream_that_is_cut_or_garbled_never_ends_in_200(run, stream):
     assert transcript.close_code == 1011
 
 
-def test_an_engine_that_hangs_is_an_error_within_a_bound(tmp_path, monkeypatch):
-    monkeypatch.setattr("dockerexec_ws.engine.client.Engine.__init__.__kwdefaults__", {"timeout": 1})
+def test_an_engine_that_hangs_is_an_error_within_a_bound(tmp_path):
     with (
         StandInEngine(tmp_path / "s", hang_on="/exec") as standin,
-        DockerExecServer("c", port=0, path="x", docker_host=standin.address) as server,
+        DockerExecServer(
+            "c", port=0, path="x", docker_host=standin.address, engine_timeout=1, state_dir=tmp_path
+        ) as server,
         Peer(server.url, "x") as peer,
     ):
         transcript = Transcript(peer)
-    assert transcript.errors == ["the Docker Engine does not answer"]
+    assert transcript.errors == ["the Docker Engine did not answer within 1 s"]
     assert transcript.close_code == 1011
 
 
 def test_a_start_that_the_engine_refuses(tmp_path, caplog):
     with (
         StandInEngine(tmp_path / "s") as standin,
-        DockerExecServer("c", port=0, path="x", docker_host=standin.address) as server,
+        DockerExecServer(
+            "c", port=0, path="x", docker_host=standin.address, engine_timeout=1, state_dir=tmp_path
+        ) as server,
         Peer(server.url, "x") as peer,
     ):
         standin.refuses_start = True

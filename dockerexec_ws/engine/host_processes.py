@@ -1,0 +1,149 @@
+"""Ending processes from outside their container, where this process may: as root, on the engine's own machine.
+
+It needs nothing in the image, sees every user's processes at once, and knows an exec's first process by the engine's
+word even if that has cleared its environment. Each signal goes through a pidfd, so that no other process that got the
+number meanwhile is hit.
+"""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import gevent
+
+from dockerexec_ws.engine.client import ContainerState
+
+PASS_INTERVAL = 0.05
+"""Seconds between two looks at what is left."""
+
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True)
+class _Process:
+    parent: int
+    session: int  # as setsid makes it
+    started: bytes  # clock ticks since the machine's start
+
+
+class HostProcesses:
+    """The processes of a container, by their numbers on this machine; made by ``of``."""
+
+    def __init__(self, container: ContainerState) -> None:
+        self._seen: set[str] = set()
+        self._container_id = container.id
+        self._first_pid = container.pid  # which is never ours to end
+        self._sessions: set[int] = set()  # whose members are to be ended
+
+    @classmethod
+    def of(cls, container: ContainerState) -> "HostProcesses | None":
+        """Return the container's processes if they are this machine's and this process may look into them."""
+        try:
+            # The engine's number may be another process's here, when its machine, or its view of pids, is another one.
+            if os.geteuid() == 0 and _is_in(container.pid, container.id):
+                (_PROC / str(container.pid) / "environ").open().close()
+                return cls(container)
+        except OSError:
+            pass
+        return None
+
+    def end(
+        self, markers: Sequence[str], roots: Callable[[set[str]], Sequence[int]], *, grace: float, patience: float
+    ) -> tuple[int, set[str]]:
+        """End the processes whose environment has one of *markers*, and all that comes from them.
+
+        *markers* are ``NAME=VALUE``, or how that begins. *roots* gets those that were seen and returns the pids of more
+        processes to end. *grace* is the seconds between SIGHUP and SIGKILL, *patience* those after that.
+
+        Returns how many processes are left, and those of the markers that were seen. Raises PermissionError.
+        """
+        prefixes = tuple(marker.encode() for marker in markers)
+        begin = time.monotonic()
+        self._find(prefixes, ())
+        pids = roots(self._seen)
+        hung_up: set[tuple[int, bytes]] = set()
+        # Twice, since a process that forks and ends all the time can slip through one look.
+        while found := self._find(prefixes, pids) or self._find(prefixes, pids):
+            waited = time.monotonic() - begin
+            if waited > grace + patience:
+                break
+            if waited >= grace:
+                # All of them are stopped before one can answer the end of another with a new one.
+                for number in (signal.SIGSTOP, signal.SIGKILL):
+                    for pid, process in found.items():
+                        _send(pid, process, number)
+            else:
+                for pid, process in found.items():
+                    if (pid, process.started) not in hung_up:
+                        hung_up.add((pid, process.started))
+                        _send(pid, process, signal.SIGHUP)
+                        _send(pid, process, signal.SIGCONT)
+            gevent.sleep(PASS_INTERVAL)
+        return len(found), self._seen
+
+    def _find(self, prefixes: tuple[bytes, ...], roots: Sequence[int]) -> dict[int, _Process]:
+        # In a thread: a machine may have thousands of processes, and a look at each is a system call or three.
+        return gevent.get_hub().threadpool.apply(self._look, (prefixes, roots))
+
+    def _look(self, prefixes: tuple[bytes, ...], roots: Sequence[int]) -> dict[int, _Process]:
+        processes: dict[int, _Process] = {}
+        found: dict[int, _Process] = {}
+        for name in os.listdir(_PROC):
+            if not name.isdigit():
+                continue
+            pid = int(name)
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+                process = _read(pid)
+                if process is None or pid == self._first_pid:
+                    continue
+                processes[pid] = process
+                if _is_in(pid, self._container_id) and (pid in roots or self._is_marked(pid, prefixes)):
+                    found[pid] = process
+        if not found and not self._sessions:
+            return found
+        before = -1
+        while len(found) > before:
+            before = len(found)
+            self._sessions.update(process.session for process in found.values())
+            for pid, process in processes.items():
+                if pid not in found and (process.parent in found or process.session in self._sessions):
+                    found[pid] = process
+        # A session's number is free again when it has no members; who gets it then is not ours.
+        self._sessions.intersection_update(process.session for process in processes.values())
+        return found
+
+    def _is_marked(self, pid: int, prefixes: tuple[bytes, ...]) -> bool:
+        marked = False
+        for variable in (_PROC / str(pid) / "environ").read_bytes().split(b"\0"):
+            if variable.startswith(prefixes):
+                marked = True
+                self._seen.update(prefix.decode() for prefix in prefixes if variable.startswith(prefix))
+        return marked
+
+
+def _is_in(pid: int, container_id: str) -> bool:
+    """Whether a process is in a container, by its control group; unlike its namespaces, everybody may see that."""
+    return container_id.encode() in (_PROC / str(pid) / "cgroup").read_bytes()
+
+
+def _read(pid: int) -> _Process | None:
+    """Read what is to be known of a process; None if it is a zombie. Raises OSError when it is gone."""
+    fields = (_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()  # from the third on, proc(5)
+    if fields[0] in (b"Z", b"X"):
+        return None
+    return _Process(parent=int(fields[1]), session=int(fields[3]), started=fields[19])
+
+
+def _send(pid: int, process: _Process, number: int) -> None:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+        descriptor = os.pidfd_open(pid)
+        try:
+            now = _read(pid)
+            if now is not None and now.started == process.started:  # not another one that has the number by now
+                signal.pidfd_send_signal(descriptor, number)
+        finally:
+            os.close(descriptor)

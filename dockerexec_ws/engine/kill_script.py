@@ -1,0 +1,205 @@
+"""Ending processes from within their container: a shell script, run by an exec, needs nothing on the engine's machine.
+
+It finds every process that has one of the variables in /proc/PID/environ, the descendants of those and whatever shares
+a session (setsid) with them, and signals them until none is left. Not even root can read the environment of other
+users' processes there (it lacks CAP_SYS_PTRACE), so the script reports which users have such processes, and runs as
+each of them too.
+"""
+
+import re
+from collections.abc import Sequence
+
+import gevent
+
+from dockerexec_ws.engine.client import Engine
+from dockerexec_ws.errors import EngineError, EngineUnavailableError, NoShellError
+from dockerexec_ws.protocol.framing import StreamDemultiplexer
+
+_SEEN = re.compile(rb"^seen ?(.*)$", re.MULTILINE)
+_LEFT = re.compile(rb"^left (\d+)$", re.MULTILINE)
+_USERS = re.compile(rb"^users (.*)$", re.MULTILINE)
+
+# POSIX shell, builtins only, but for sleep. $1: tenths of a second between HUP and KILL, $2: until it gives up; the
+# rest: the variables, or how they begin. It prints "users" with its own user and those of the processes that it could
+# not look into, as UID:GID; then, when it is done, "seen" with the variables that it met and "left" with the number of
+# processes left.
+_SCRIPT = r"""
+grace=$1 patience=$2; shift 2
+tell_time() { # sets time, in tenths of a second
+    read -r time _ </proc/uptime
+    time=${time%?}
+    time=${time%.*}${time#*.}
+}
+user_of() { # sets user to the numbers of a process's user and group: both have to match to look into it
+    user=
+    while read -r key value _; do
+        case $key in Uid:) user=$value ;; Gid:) user=$user:$value; return 0 ;; esac
+    done </proc/$1/status
+} 2>/dev/null
+marked() { # the processes that carry one of the variables, and which; no grep: busybox' sees nothing beyond a NUL
+    for file in /proc/[0-9]*/environ; do
+        pid=${file#/proc/}
+        pid=${pid%/environ}
+        while IFS= read -r line || [ -n "$line" ]; do
+            for marker; do
+                case $line in *"$marker"*) ;; *) continue ;; esac
+                # When the grace is over, at once: those that fork all the time leave the script no time to go on.
+                [ -z "$over" ] || kill -STOP "$pid"
+                echo "$pid:$marker"
+                break 2
+            done
+        done <"$file"
+    done 2>/dev/null
+}
+find_all() { # sets found to the pids, between spaces
+    found=' '
+    for pid in $(marked "$@"); do
+        marker=${pid#*:}
+        case $seen in *" $marker "*) ;; *) seen="$seen$marker " ;; esac
+        found="$found${pid%%:*} "
+    done
+    [ "$found$ours" != '  ' ] || return 0
+    alive=' ' # sessions that still have members: the number of one that has none may be somebody else's next
+    for _ in 1 2; do # descendants and members of sessions; what is missed by now the next pass finds
+        for file in /proc/[0-9]*/stat; do
+            stat= # all of it: the program's name, in parentheses, may have line breaks
+            while read -r line || [ -n "$line" ]; do stat="$stat $line"; done <"$file"
+            pid=${file#/proc/}
+            pid=${pid%/stat}
+            set -- ${stat##*) } # state, parent, process group, session
+            [ $# -ge 4 ] || continue
+            case $1:$pid in Z:* | X:* | *:1 | *:$$) continue ;; esac
+            alive="$alive$4 "
+            case $found in
+                *" $pid "*) case "$ours 0 " in *" $4 "*) ;; *) ours="$ours$4 " ;; esac ;;
+                *" $2 "*) found="$found$pid " ;;
+                *) case $ours in *" $4 "*) found="$found$pid " ;; esac ;;
+            esac
+        done 2>/dev/null
+    done
+    left=' '
+    for session in $ours; do
+        case $alive in *" $session "*) left="$left$session " ;; esac
+    done
+    ours=$left
+}
+user_of $$
+users=" $user "
+for file in /proc/[0-9]*/environ; do
+    if ! { true <"$file"; } 2>/dev/null; then
+        pid=${file#/proc/}
+        user_of "${pid%/environ}"
+        case $users in *" $user "*) ;; *) users="$users$user " ;; esac
+    fi
+done
+echo users $users
+ours=' ' # sessions (setsid) whose members are ours: a new one is only ever made by a process that is
+hung_up=' '
+seen=' '
+tell_time
+begin=$time
+while [ $((time - begin)) -le "$patience" ]; do
+    over=
+    [ $((time - begin)) -lt "$grace" ] || over=1
+    find_all "$@"
+    [ "$found" != ' ' ] || break
+    if [ -n "$over" ]; then
+        kill -STOP $found # all of them, before one can answer the end of another with a new one
+        kill -KILL $found
+    else
+        for pid in $found; do
+            case "$hung_up" in *" $pid "*) continue ;; esac
+            hung_up="$hung_up$pid "
+            kill -HUP "$pid"
+            kill -CONT "$pid"
+        done
+    fi 2>/dev/null
+    sleep 0.1 2>/dev/null || sleep 1
+    tell_time
+done
+echo seen $seen
+set -- $found
+echo "left $#"
+"""
+
+
+class KillScript:
+    """The script, run as the execs' user and, at the same time, as every other user who has processes it cannot see.
+
+    *markers* are the variables (``NAME=VALUE``), or how they begin; *grace* is the seconds between SIGHUP and SIGKILL,
+    *patience* those after that.
+    """
+
+    def __init__(
+        self, engine: Engine, container: str, markers: Sequence[str], *, grace: float, patience: float
+    ) -> None:
+        self._engine = engine
+        self._container = container
+        self._arguments = [*(str(round(10 * seconds)) for seconds in (grace, grace + patience)), *markers]
+        self._deadline = grace + patience + engine.timeout
+        self._seen: set[str] = set()
+        self._users: set[str] = set()  # those that the script has run as, or does
+        self._greenlets: list[gevent.Greenlet[..., int | EngineError]] = []
+
+    def run(self) -> tuple[int, set[str]]:
+        """Run to the end; return how many processes are left, and those of the markers that were seen.
+
+        The streams of the processes' own execs have to stay open, and may be unread, meanwhile: closing them first
+        makes the engine slow. Raises NoShellError, ContainerNotFoundError, EngineUnavailableError, EngineError.
+        """
+        try:
+            with gevent.Timeout(
+                self._deadline, EngineUnavailableError(f"the script did not report within {self._deadline:g} s")
+            ):
+                left = self._run_as("")
+                for greenlet in self._greenlets:  # which may start more of them
+                    others = greenlet.get()
+                    if isinstance(others, EngineError):
+                        raise others
+                    left += others or 0
+        finally:
+            gevent.killall(self._greenlets, block=False)
+        return left, self._seen
+
+    def _run_as(self, user: str) -> int:
+        argv = ["/bin/sh", "-c", _SCRIPT, "sh", *self._arguments]
+        exec_id = self._engine.create_exec(self._container, argv, environment=[], user=user)
+        stream = self._engine.start_exec(exec_id, tty=False)
+        try:
+            demultiplexer = StreamDemultiplexer()
+            output = b""
+            reported = False
+            # Not to the end of the stream: the engine can hold that back while another session's is unread.
+            while not (left := _LEFT.search(output)):
+                data = stream.read()
+                if not data:
+                    raise self._why(exec_id, output)
+                output += b"".join(part for _, parts in demultiplexer.feed(data) for part in parts)
+                if not reported and (users := _USERS.search(output)):
+                    reported = True
+                    self._run_as_others(*users[1].decode().split())
+            if seen := _SEEN.search(output):
+                self._seen.update(seen[1].decode().split())
+            return int(left[1])
+        finally:
+            stream.close()
+
+    def _why(self, exec_id: str, output: bytes) -> EngineError:
+        said = output[-200:].decode(errors="replace").strip()
+        while not (state := self._engine.exec_state(exec_id)).ended:  # the engine does not order it after the output
+            gevent.sleep(0.05)
+        if state.never_started:
+            return NoShellError(f"the image has no usable /bin/sh ({said})")
+        return EngineError(f"the script that ends processes was ended itself ({said})")
+
+    def _run_as_others(self, own: str, *others: str) -> None:
+        self._users.add(own)
+        for user in set(others) - self._users:
+            self._users.add(user)
+            self._greenlets.append(gevent.spawn(self._try_as, user))
+
+    def _try_as(self, user: str) -> int | EngineError:
+        try:
+            return self._run_as(user)
+        except EngineError as error:  # raised in the greenlet that waits, where it is dealt with
+            return error

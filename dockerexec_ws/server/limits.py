@@ -1,0 +1,54 @@
+"""What a session may use up: idle time, total time, bytes of output."""
+
+import time
+from collections.abc import Sequence
+
+from dockerexec_ws.errors import LimitExceededError
+from dockerexec_ws.server.settings import Settings
+
+
+class Limits:
+    """The limits of one session, counted from now on; a limit of 0 is none."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._idle_timeout = settings.idle_timeout
+        self._max_duration = settings.max_duration
+        self._max_output = settings.max_output
+        self._output = 0
+        self._began = self._active = time.monotonic()
+
+    @property
+    def timed(self) -> bool:
+        """Whether time is limited."""
+        return bool(self._idle_timeout or self._max_duration)
+
+    def active(self) -> None:
+        """Note that something was moved."""
+        self._active = time.monotonic()
+
+    def left(self) -> tuple[float, str]:
+        """Return the seconds until a limit of time is reached, if nothing is moved, and the text for the peer then."""
+        now = time.monotonic()
+        both = []
+        if self._idle_timeout:
+            both.append((self._active + self._idle_timeout - now, f"nothing moved for {self._idle_timeout:g} s"))
+        if self._max_duration:
+            both.append((self._began + self._max_duration - now, f"it lasted {self._max_duration:g} s"))
+        left, text = min(both)
+        return left, f"session limit: {text}"
+
+    def cut(self, parts: Sequence[memoryview]) -> Sequence[memoryview]:
+        """Count output; return *parts* themselves if they are within the limit, else what of them is."""
+        left = self._max_output - self._output
+        self._output += sum(map(len, parts))
+        if not self._max_output or self._output <= self._max_output:
+            return parts
+        kept = []
+        for part in parts:
+            kept.append(part[:left])
+            left -= len(kept[-1])
+        return kept
+
+    def output_exceeded(self) -> LimitExceededError:
+        """Return what ends a session whose process has written more than it may."""
+        return LimitExceededError(f"session limit: {self._max_output} bytes of output")
