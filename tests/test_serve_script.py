@@ -230,6 +230,7 @@ def test_killed_servers_leave_no_process(start):
         serve.ready()
         serve.hint()
         assert len(serve.left()) > 1  # what passes the line on
+    for serve in serves:
         serve.process.kill()
     for serve in serves:
         serve.process.wait()
