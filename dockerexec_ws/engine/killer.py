@@ -11,9 +11,11 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 import gevent
 from gevent.event import AsyncResult
+from gevent.lock import BoundedSemaphore
 from gevent.pool import Group
 
 from dockerexec_ws.engine.client import ContainerState, Engine, ExecState
@@ -32,6 +34,12 @@ PATIENCE = 30.0
 
 GATHER = 0.02
 """Seconds to wait for more sessions that end at the same moment: all of them are then ended together."""
+
+GATHER_MORE = 0.3
+"""The same while others are being ended in that container."""
+
+RUNS = 3
+"""How many times at once processes are looked for in one container: each takes the engine's or this machine's time."""
 
 START_TIMEOUT = 3.0
 """Seconds in which a process may still appear that the engine has been told to start."""
@@ -70,6 +78,9 @@ class Killer:
         self._engine = engine
         self._grace = grace
         self._batches: dict[str, list[_Ending]] = {}  # by container; those that gather
+        self._runs: WeakValueDictionary[str, BoundedSemaphore] = (
+            WeakValueDictionary()
+        )  # by container, while there are any
         self._greenlets = Group()
 
     def end(self, container: str, marker: str, process: Exec | None = None) -> bool:
@@ -109,26 +120,40 @@ class Killer:
             self._greenlets.spawn(self._run, container)
 
     def _run(self, container: str) -> None:
-        gevent.sleep(GATHER)
-        batch = self._batches.pop(container)
-        delay = FIRST_RETRY
+        runs = self._runs.get(container)
+        gevent.sleep(GATHER_MORE if runs else GATHER)
+        if runs is None:
+            runs = self._runs.setdefault(container, BoundedSemaphore(RUNS))
+        with runs:
+            batch = self._batches.pop(container)
         try:
-            while batch:
-                try:
-                    self._end_batch(container, batch)
-                    if delay > FIRST_RETRY:
-                        logger.warning("the processes that were left in container %s are ended now", container)
-                except _PausedError:
-                    gevent.sleep(PAUSE_POLL)
-                except (NoShellError, _EscapedError) as error:
-                    self._give_up(container, batch, error)
-                    return
-                except EngineError as error:
-                    self._give_up(container, batch, error)
-                    gevent.sleep(delay)
-                    delay = min(2 * delay, LAST_RETRY)
+            self._end_all(container, batch, runs)
         finally:
             self._let_go(batch)
+
+    def _end_all(self, container: str, batch: list[_Ending], runs: BoundedSemaphore) -> None:
+        """End the processes of *batch*, which is empty then; *runs* is held only while there is something done."""
+        deadline = time.monotonic() + START_TIMEOUT
+        next_look, next_try = FIRST_LOOK, FIRST_RETRY
+        while True:
+            try:
+                with runs:
+                    self._end_batch(container, batch, last=time.monotonic() > deadline)
+                if not batch:
+                    break
+                gevent.sleep(next_look)
+                next_look *= 2
+            except _PausedError:
+                gevent.sleep(PAUSE_POLL)
+            except (NoShellError, _EscapedError) as error:
+                self._give_up(container, batch, error)
+                return
+            except EngineError as error:
+                self._give_up(container, batch, error)
+                gevent.sleep(next_try)
+                next_try = min(2 * next_try, LAST_RETRY)
+        if next_try > FIRST_RETRY:
+            logger.warning("the processes that were left in container %s are ended now", container)
 
     def _let_go(self, batch: Sequence[_Ending]) -> None:
         for ending in batch:
@@ -145,28 +170,26 @@ class Killer:
             )
         self._let_go(batch)
 
-    def _end_batch(self, name: str, batch: list[_Ending]) -> None:
-        """End what there is to end in the container *name*, and take from *batch* what is done. Raises EngineError."""
-        deadline = time.monotonic() + START_TIMEOUT
-        delay = FIRST_LOOK
-        while True:
-            container = self._container(name)
-            seen = self._end_found(container, batch) if container.pid else set()
-            last = time.monotonic() > deadline
-            for ending in list(batch):
-                state = None if ending.marker in seen or ending.process is None else _state_of(ending.process)
-                if state is not None and state.running and state.container_id != container.id:
-                    batch.remove(ending)  # the container has been given another name, or another container this one
-                    self._add(state.container_id, ending)
-                elif state is None or state.ended or not container.pid or (last and not state.running):
-                    batch.remove(ending)
-                    ending.ended.set(True)
-            if not batch:
-                return
-            if last:
-                raise _EscapedError("the engine says that they run, but they cannot be found")
-            gevent.sleep(delay)
-            delay *= 2
+    def _end_batch(self, name: str, batch: list[_Ending], *, last: bool) -> None:
+        """End what there is to end in the container *name*, and take from *batch* what is done.
+
+        What stays in it may be about to start; *last* says that this is no longer to be expected. Raises EngineError.
+        """
+        container = self._container(name)
+        seen = self._end_found(container, batch) if container.pid else set()
+        escaped = False
+        for ending in list(batch):
+            state = None if ending.marker in seen or ending.process is None else _state_of(ending.process)
+            if state is not None and state.running and state.container_id != container.id:
+                batch.remove(ending)  # the container has been given another name, or another container this one
+                self._add(state.container_id, ending)
+            elif state is None or state.ended or not container.pid or (last and not state.running):
+                batch.remove(ending)
+                ending.ended.set(True)
+            elif last:
+                escaped = True
+        if escaped:
+            raise _EscapedError("the engine says that they run, but they cannot be found")
 
     def _container(self, name: str) -> ContainerState:
         try:

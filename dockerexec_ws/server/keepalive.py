@@ -87,11 +87,12 @@ class Keepalive:
             return any(event & (select.POLLRDHUP | select.POLLHUP | select.POLLERR) for _, event in poll.poll(0))
         return True  # the socket is closed
 
-    def undelivered(self) -> bool:
-        """Whether the peer's kernel has not acknowledged all that was written."""
-        with contextlib.suppress(OSError):  # not every socket can tell
-            return any(fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(struct.calcsize("i"))))
-        return False
+    def undelivered(self) -> int:
+        """Return how many bytes were written that the peer's kernel has not acknowledged."""
+        with contextlib.suppress(OSError, ValueError):  # not every socket can tell, nor one that is closed
+            (size,) = struct.unpack("i", fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(struct.calcsize("i"))))
+            return int(size)
+        return 0
 
     def _kernel_gone(self) -> bool:
         """Whether the peer's kernel has answered nothing since the last ping, although something is on its way."""
@@ -101,4 +102,4 @@ class Keepalive:
         except (OSError, AttributeError, struct.error):  # not TCP, or not Linux
             return False
         limit = self._timeout if unacknowledged else _PROBE_TIMEOUT
-        return bool(since_acknowledgement / 1000 > limit) and self.undelivered()
+        return bool(since_acknowledgement / 1000 > limit and self.undelivered())

@@ -1,5 +1,6 @@
 """What a session may use up: idle time, total time, bytes of output."""
 
+import math
 import time
 from collections.abc import Sequence
 
@@ -25,6 +26,11 @@ class Limits:
     def active(self) -> None:
         """Note that something was moved."""
         self._active = time.monotonic()
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two looks at whether the peer takes what was written."""
+        return self._idle_timeout / 4 or math.inf
 
     def left(self) -> tuple[float, str]:
         """Return the seconds until a limit of time is reached, if nothing is moved, and the text for the peer then."""

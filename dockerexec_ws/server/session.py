@@ -118,7 +118,7 @@ class Session:
         self._killer = killer
         self._container = container
         self._marker = marker
-        self._leaves_processes = settings.on_disconnect == "leave"
+        self._on_disconnect = settings.on_disconnect
         self._limits = Limits(settings)
         self._exec: Exec | None = None
         self._flow = FlowControl()
@@ -175,7 +175,7 @@ class Session:
 
     def _finish(self, end: SessionEnd) -> None:
         killing = None
-        if self._exec is not None and self.exit_code is None and not self._may_leave_processes(end):
+        if self._exec is not None and not self._leaves_processes(end):
             killing = gevent.spawn(self._killer.end, self._container, self._marker, self._exec)
         try:
             if end.text:
@@ -194,12 +194,18 @@ class Session:
             self._writer.join()
         self._websocket.close(end.close_code)
 
-    def _may_leave_processes(self, end: SessionEnd) -> bool:
-        return self._leaves_processes and end.cause in (Cause.PEER_GONE, Cause.SHUTDOWN)
+    def _leaves_processes(self, end: SessionEnd) -> bool:
+        if end.cause is Cause.EXITED:  # what it left in the background it left on purpose
+            return True
+        return self._on_disconnect == "leave" and end.cause in (Cause.PEER_GONE, Cause.SHUTDOWN)
 
     def _watch_limits(self) -> None:
+        undelivered = 0
         while (limit := self._limits.left())[0] > 0:
-            gevent.sleep(limit[0])
+            gevent.sleep(min(limit[0], self._limits.interval))
+            before, undelivered = undelivered, self._websocket.undelivered
+            if undelivered < before:  # a slow peer takes what has been written long ago
+                self._limits.active()
         if self._ended.ready():  # all that is left to be done is waiting for the peer
             self._output.abort()
             self._websocket.abort()
@@ -344,7 +350,9 @@ class Session:
             self.exit_code = process.exit_code()
             # At once, not when the peer has taken its output: unread bytes hold up every other exec of the container.
             process.close()
-        except (DockerExecError, FramingError) as error:
+        except DockerExecError as error:
+            self._fail(str(error), error.close_code)
+        except FramingError as error:
             self._fail(str(error))
         else:
             self._wake_writer()
@@ -376,7 +384,6 @@ class Session:
             while (taken := self._output.take()) is not None:
                 code, pieces = taken
                 self._websocket.send(server_message(code, *pieces))
-                self._limits.active()
             if self.exit_code is not None and not self._output.aborted and not self._ended.ready():
                 self._websocket.send(stopped_message(self.exit_code))
                 self._end(SessionEnd(Cause.EXITED))

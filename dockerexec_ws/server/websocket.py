@@ -179,6 +179,11 @@ class WebSocket:
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
         self._socket.close()
 
+    @property
+    def undelivered(self) -> int:
+        """How many bytes the kernel has taken and the peer's has not acknowledged, as far as can be told."""
+        return self._keepalive.undelivered()
+
     def watch(self) -> None:
         """Look after the peer while nobody receives: ping it when that is due, end the connection if it is gone."""
         if self._keepalive.hung_up():
