@@ -1,6 +1,9 @@
 """The engine goes away under a server, and comes back: a private engine of this module's own is killed."""
 
 import gc
+import os
+import signal
+import time
 import warnings
 
 import pytest
@@ -140,6 +143,55 @@ def test_an_orderly_end_in_mid_stream(engine, server):
     else:
         assert (transcript.exit_code, transcript.close_code) == (None, 1011)
         assert len(transcript.errors) == 1
+
+
+@pytest.fixture
+def hanging(engine):
+    """A function that stops the engine's daemon, without its knowing; at the end it goes on."""
+    (daemon,) = engine.processes("dockerd ")
+    try:
+        yield lambda: os.kill(daemon, signal.SIGSTOP)
+    finally:
+        os.kill(daemon, signal.SIGCONT)
+
+
+def test_an_engine_too_slow_to_answer(engine, hanging):
+    """Whoever asks is told within the deadline; who has a session waits, and goes on when the engine does."""
+    with DockerExecServer(NAME, port=0, path="x", docker_host=engine.address, engine_timeout=1.5) as server:
+        waiting = Peer(server.url, "bash", "-c", "read line; echo $line; exit 3").ready()
+        leaving = Peer(server.url, "bash", "-c", "trap '' HUP; echo up; sleep 1000").ready()
+        leaving.until(b"up")
+        hanging()
+        begin = time.monotonic()
+        transcript = Peer(server.url, "echo").transcript()
+        assert 1.4 < time.monotonic() - begin < 3
+        assert transcript.errors == ["the Docker Engine did not answer within 1.5 s"]
+        assert transcript.close_code == 1011
+        leaving.vanish()
+        wait_until(lambda: len(server.sessions) == 1)  # nothing more can be done now
+        assert server.kill_failures == 1
+        waiting.stdin(b"hello\n")
+        (daemon,) = engine.processes("dockerd ")
+        os.kill(daemon, signal.SIGCONT)
+        transcript = waiting.transcript()
+        assert (transcript.stdout, transcript.exit_code) == (b"hello\n", 3)
+        # Tried again, and by now possible.
+        wait_until(lambda: "sleep 1000" not in engine.docker("top", NAME, "axo", "pid,args"))
+        assert_works(server)
+
+
+def test_stopped_and_started_again_in_mid_session(engine, server):
+    peer = Peer(server.url, "cat").ready()
+    peer.stdin(b"before\n")
+    peer.until(b"before\n")
+    engine.down()
+    engine.up()
+    transcript = peer.transcript()
+    if transcript.close_code == 1000:
+        assert transcript.exit_code == 137
+    else:
+        assert (transcript.exit_code, transcript.close_code) == (None, 1011)
+    assert_works(server)
 
 
 def test_the_server_ends_while_the_engine_is_gone(engine, server):

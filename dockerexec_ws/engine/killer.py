@@ -9,7 +9,7 @@ reparented and in a session (setsid) of its own; for the script also an exec's f
 import contextlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
@@ -77,6 +77,7 @@ class Killer:
         """How many sessions had ended whose processes could not be, when that was first tried."""
         self._engine = engine
         self._grace = grace
+        self._endings: set[_Ending] = set()  # those for which there is hope
         self._batches: dict[str, list[_Ending]] = {}  # by container; those that gather
         self._runs: WeakValueDictionary[str, BoundedSemaphore] = (
             WeakValueDictionary()
@@ -91,6 +92,7 @@ class Killer:
         Returns False, and logs why, if processes may be left; it goes on trying then as long as there is hope.
         """
         ending = _Ending(marker, process)
+        self._endings.add(ending)
         self._add(container, ending)
         return bool(ending.ended.get())
 
@@ -105,13 +107,11 @@ class Killer:
         except EngineError as error:
             logger.debug("whether sessions' processes in container %s can be ended is not known: %s", container, error)
 
-    def close(self) -> bool:
-        """Stop trying. Returns whether there was nothing more to be ended."""
-        done = not self._greenlets
+    def close(self) -> list[str]:
+        """Stop trying. Returns the markers of those whose processes could still have been ended."""
         self._greenlets.kill(block=False)
-        for batch in self._batches.values():  # greenlets that had not begun will not see to them
-            self._let_go(batch)
-        return done
+        self._let_go(self._endings)
+        return [ending.marker for ending in self._endings]
 
     def _add(self, container: str, ending: _Ending) -> None:
         batch = self._batches.setdefault(container, [])
@@ -147,6 +147,7 @@ class Killer:
                 gevent.sleep(PAUSE_POLL)
             except (NoShellError, _EscapedError) as error:
                 self._give_up(container, batch, error)
+                self._endings.difference_update(batch)
                 return
             except EngineError as error:
                 self._give_up(container, batch, error)
@@ -155,7 +156,7 @@ class Killer:
         if next_try > FIRST_RETRY:
             logger.warning("the processes that were left in container %s are ended now", container)
 
-    def _let_go(self, batch: Sequence[_Ending]) -> None:
+    def _let_go(self, batch: Iterable[_Ending]) -> None:
         for ending in batch:
             if not ending.ended.ready():
                 ending.ended.set(False)
@@ -185,6 +186,7 @@ class Killer:
                 self._add(state.container_id, ending)
             elif state is None or state.ended or not container.pid or (last and not state.running):
                 batch.remove(ending)
+                self._endings.discard(ending)
                 ending.ended.set(True)
             elif last:
                 escaped = True

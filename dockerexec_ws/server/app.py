@@ -136,7 +136,8 @@ class App:
             logger.error("%d sessions did not end in time and are cut", len(self.sessions))
             self._pool.kill(timeout=1.0)
         if self._started:
-            self._instance.close(done=self._killer.close())
+            left = [marker for marker in self._killer.close() if marker.startswith(self._instance.marker)]
+            self._instance.close(done=not left)
             self._tasks.kill(block=False)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

@@ -289,7 +289,7 @@ def test_a_script_that_does_not_report_in_time_is_said_and_tried_again(tmp_path,
         standin.stream = frame(1, b"users 0:0\nseen\nleft 0\n")
         standin.hang_on = None
         wait_until(lambda: "are ended now" in caplog.text)
-        assert killer.close()
+        assert killer.close() == []
 
 
 def test_close_gives_up(tmp_path):
@@ -297,7 +297,7 @@ def test_close_gives_up(tmp_path):
         killer = Killer(Engine(standin.address))
         ending = gevent.spawn(killer.end, "c", "A=b")
         wait_until(lambda: any("/start" in request for request in standin.requests))
-        assert not killer.close()
+        assert killer.close() == ["A=b"]
         assert ending.get(timeout=2) is False
         late = gevent.spawn(killer.end, "c", "A=c")
         gevent.sleep(0)
