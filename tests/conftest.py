@@ -8,6 +8,7 @@ import contextlib
 import os
 import pathlib
 import secrets
+import shutil
 import subprocess
 import sys
 
@@ -159,3 +160,28 @@ def serve(container, docker_host):
 @pytest.fixture
 def server(serve):
     return serve()
+
+
+@pytest.fixture
+def cable():
+    """A name for a namespace whose end of a cable has the address 10.231.7.2; ours is 10.231.7.1."""
+    if os.getuid() != 0:
+        pytest.skip("making a network namespace needs root")
+    if not shutil.which("ip"):
+        pytest.skip("there is no ip: install iproute2")
+    name = f"dew{secrets.token_hex(3)}"
+
+    def ip(*arguments):
+        subprocess.run(["ip", *arguments], check=True)
+
+    ip("netns", "add", name)
+    try:
+        ip("link", "add", f"{name}0", "type", "veth", "peer", "name", f"{name}1", "netns", name)
+        ip("addr", "add", "10.231.7.1/30", "dev", f"{name}0")
+        ip("link", "set", f"{name}0", "up")
+        ip("-n", name, "addr", "add", "10.231.7.2/30", "dev", f"{name}1")
+        ip("-n", name, "link", "set", f"{name}1", "up")
+        yield name
+        ip("link", "del", f"{name}0")  # at once; the namespace's end would do it some time later
+    finally:
+        ip("netns", "del", name)

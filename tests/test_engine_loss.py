@@ -3,14 +3,17 @@
 import gc
 import os
 import signal
+import subprocess
+import sys
 import time
 import warnings
 
+import gevent
 import pytest
 
 from dockerexec_ws import DockerExecServer
 from dockerexec_ws.protocol.messages import Code
-from tests.conftest import wait_until
+from tests.conftest import ROOT, wait_until
 from tests.peer import Peer
 from tests.private_engine import NAME, command_lines, private_engine
 
@@ -202,3 +205,20 @@ def test_the_server_ends_while_the_engine_is_gone(engine, server):
     assert transcript.exit_code is None
     assert transcript.close_code in (1001, 1011)
     assert server.sessions == []
+
+
+def test_the_engines_machine_vanishes(serve, cable, docker_host, own_container):
+    """Nothing comes from it, not even an end of the connection; and nothing is asked of it that could time out."""
+    arguments = ["ip", "netns", "exec", cable, sys.executable, "-m", "tests.relay", "10.231.7.2"]
+    with subprocess.Popen(
+        [*arguments, docker_host.removeprefix("unix://")], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as relay:
+        try:
+            server = serve(own_container, docker_host=relay.stdout.readline().strip(), engine_timeout=3)
+            silent = Peer(server.url, "sleep", "1000").ready()
+            gevent.sleep(4)  # longer than the deadline: as long as its machine is there, a session may be silent
+            assert len(server.sessions) == 1
+            subprocess.run(["ip", "-n", cable, "link", "set", f"{cable}1", "down"], check=True)
+            assert_told(silent)
+        finally:
+            relay.kill()

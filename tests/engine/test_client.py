@@ -6,13 +6,12 @@ import socket
 import ssl
 import warnings
 
-import gevent
 import pytest
 import trustme
-from gevent.server import StreamServer
 
 from dockerexec_ws.engine.client import Engine, engine_address
 from dockerexec_ws.errors import ContainerNotFoundError, EngineUnavailableError, SettingsError
+from tests.relay import relay
 
 # docker-py leaves the unix socket open whose connect() failed; it is collected here, where that is no error.
 leaves_a_socket = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
@@ -103,18 +102,6 @@ def test_an_engine_behind_tcp(docker_host, container, monkeypatch, tmp_path, tls
 @contextlib.contextmanager
 def engine_on_tcp(docker_host, certificates=None):
     """The engine's unix socket, offered on a TCP port, perhaps with TLS; half-closes are passed on."""
-
-    def relay(client, _address):
-        with client, socket.socket(socket.AF_UNIX) as engine:
-            engine.connect(docker_host.removeprefix("unix://"))
-            gevent.joinall([gevent.spawn(copy, client, engine), gevent.spawn(copy, engine, client)])
-
-    def copy(source, target):
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
-
     options = {}
     if certificates is not None:
         authority = trustme.CA()
@@ -126,7 +113,7 @@ def engine_on_tcp(docker_host, certificates=None):
         # As the engine's TLS, Go's, does: an end between two records is an end, even without a close_notify.
         options["ssl_context"].options |= 0x80  # SSL_OP_IGNORE_UNEXPECTED_EOF
         authority.issue_cert("127.0.0.1").configure_cert(options["ssl_context"])
-    server = StreamServer(("127.0.0.1", 0), relay, **options)
+    server = relay(docker_host.removeprefix("unix://"), **options)
     server.start()
     yield f"tcp://127.0.0.1:{server.server_port}"
     server.stop(timeout=0)
