@@ -1,4 +1,4 @@
-"""An engine offered on a TCP port; ``python -m tests.relay HOST SOCKET`` tells its address, as another machine would."""
+"""An engine offered on a TCP port; ``python -m tests.relay HOST SOCKET`` tells its address as a machine."""
 
 from gevent import monkey
 
