@@ -5,13 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import gevent
 import pytest
 
 from dockerexec_ws import __version__
-from tests.conftest import ROOT, processes
-from tests.peer import Peer, Transcript
+from tests.conftest import ROOT, processes, wait_until
+from tests.peer import HandshakeError, Peer, Transcript
 
 
 def command(*arguments, **environment):
@@ -49,6 +50,16 @@ def test_help_names_every_option_and_its_variable():
     for option in ("container", "host", "port", "path", "docker-host", "docker-socket", "max-sessions"):
         assert f"--{option}" in result.stdout
     for option in ("wrapper-command", "ping-interval", "ping-timeout", "drain-timeout", "log-level", "version", "help"):
+        assert f"--{option}" in result.stdout
+    for option in (
+        "engine-timeout",
+        "idle-timeout",
+        "max-duration",
+        "max-output",
+        "on-disconnect",
+        "grace",
+        "state-dir",
+    ):
         assert f"--{option}" in result.stdout
     assert "DOCKEREXEC_WS_MAX_SESSIONS" in result.stdout
 
@@ -106,6 +117,10 @@ def test_the_engine_from_the_environment(docker_host, container, variable):
         (["--container", "c", "--no-such-option"], {}, "--no-such-option"),
         (["--container", "c", "no-such-command"], {}, "no-such-command"),
         (["--container", "c", "--log-level", "loud"], {}, "--log-level"),
+        (["--container", "c", "--on-disconnect", "stay"], {}, "--on-disconnect"),
+        (["--container", "c", "--grace", "-1"], {}, "--grace"),
+        (["--container", "c", "--engine-timeout", "0"], {}, "--engine-timeout"),
+        (["--container", "c", "--max-output", "1M"], {}, "--max-output"),
     ],
 )
 def test_usage_errors(arguments, environment, text):
@@ -123,6 +138,7 @@ def test_usage_errors(arguments, environment, text):
         ([], {"DOCKEREXEC_WS_DOCKER_HOST": "tcp://127.0.0.1:1", "DOCKEREXEC_WS_DOCKER_SOCKET": "/x"}, "not both"),
         (["--docker-host", "tcp://127.0.0.1:1"], {}, "no Docker Engine answers at tcp://127.0.0.1:1"),
         (["--docker-host", "ssh://x"], {}, "ssh"),
+        (["--grace", "inf"], {}, "grace must be a number"),
         (["--docker-socket", "/nonexistent"], {}, "no Docker Engine answers at unix:///nonexistent"),
     ],
 )
@@ -155,6 +171,46 @@ def test_a_signal_tells_the_clients_and_ends_their_processes(docker_host, contai
             assert reader.get().messages == [b"\xc9"]
             assert reader.get().close_code == 1001
         assert processes(docker_api, container) == []
+
+
+def test_draining(docker_host, container, docker_api):
+    """Who ends in time ends by itself; new ones are refused; the rest is told when the time is over."""
+    with running("--container", container, "--port", "0", "--drain-timeout", "2", DOCKER_HOST=docker_host) as (
+        process,
+        url,
+    ):
+        ends = Peer(url, "bash", "-c", "read; exit 7").ready()
+        stays = Peer(url, "bash", "-c", "trap '' HUP; echo up; sleep 1000").ready()
+        stays.until(b"up\n")
+        process.terminate()
+        gevent.sleep(0.3)
+        with pytest.raises(HandshakeError) as refused:
+            Peer(url, "true")
+        assert refused.value.response.status_code == 503
+        assert int(refused.value.response.headers["Retry-After"]) > 0
+        ends.stdin(b"\n")
+        assert Transcript(ends).messages == [b"\xc8\x07"]
+        begin = time.monotonic()
+        assert Transcript(stays).messages == [b"\xc9"]
+        assert 1 < time.monotonic() - begin < 2.5
+        assert process.wait(timeout=5) == 0
+        assert processes(docker_api, container) == []
+
+
+def test_nothing_holds_up_the_end(docker_host, own_container, docker_api):
+    """A paused container keeps its processes, and a client may read nothing; the next server sees to the former."""
+    with running("--container", own_container, "--port", "0", DOCKER_HOST=docker_host) as (process, url):
+        deaf = Peer(url, "cat", "/dev/zero", receive_buffer=4096).ready()
+        peer = Peer(url, "bash", "-c", "echo up; sleep 1000").ready()
+        peer.until(b"up\n")
+        docker_api.pause(own_container)
+        process.terminate()
+        assert Transcript(peer).messages == [b"\xc9"]
+        assert process.wait(timeout=5) == 0
+        deaf.vanish()
+    docker_api.unpause(own_container)
+    with running("--container", own_container, "--port", "0", DOCKER_HOST=docker_host):
+        wait_until(lambda: processes(docker_api, own_container) == [])
 
 
 def test_a_second_signal_stops_at_once(docker_host, own_container):

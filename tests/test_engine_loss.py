@@ -183,6 +183,19 @@ def test_an_engine_too_slow_to_answer(engine, hanging):
         assert_works(server)
 
 
+def test_a_hanging_engine_does_not_hold_up_the_servers_end(engine, hanging):
+    arguments = [sys.executable, "-m", "dockerexec_ws", "--container", NAME, "--port", "0"]
+    with subprocess.Popen(
+        arguments, env=os.environ | {"DOCKER_HOST": engine.address}, cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        peer = Peer(process.stdout.readline().split()[-1], "bash", "-c", "echo up; sleep 1000").ready()
+        peer.until(b"up\n")
+        hanging()
+        process.terminate()
+        assert peer.transcript().messages == [b"\xc9"]
+        assert process.wait(timeout=5) == 0
+
+
 def test_stopped_and_started_again_in_mid_session(engine, server):
     peer = Peer(server.url, "cat").ready()
     peer.stdin(b"before\n")

@@ -1,5 +1,6 @@
 """The settings of an application, whoever gives them: the command line, the environment or a program."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,11 +61,11 @@ class Settings:
             if getattr(self, name) < least:
                 raise SettingsError(f"{name} must be at least {least}")
         for name in ("ping_interval", "idle_timeout", "max_duration", "max_output", "grace", "drain_timeout"):
-            if not getattr(self, name) >= 0:  # NaN is neither
-                raise SettingsError(f"{name} must be at least 0")
+            if not 0 <= getattr(self, name) < math.inf:  # NaN is neither
+                raise SettingsError(f"{name} must be a number, at least 0")
         for name in ("engine_timeout", "ping_timeout"):
-            if not getattr(self, name) > 0:
-                raise SettingsError(f"{name} must be more than 0 seconds")
+            if not 0 < getattr(self, name) < math.inf:
+                raise SettingsError(f"{name} must be a number of seconds, more than 0")
         if self.on_disconnect not in ON_DISCONNECT:
             raise SettingsError(f"on_disconnect is one of {', '.join(ON_DISCONNECT)}")
         if isinstance(self.wrapper_command, str):
