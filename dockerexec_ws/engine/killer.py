@@ -79,9 +79,8 @@ class Killer:
         self._grace = grace
         self._endings: set[_Ending] = set()  # those for which there is hope
         self._batches: dict[str, list[_Ending]] = {}  # by container; those that gather
-        self._runs: WeakValueDictionary[str, BoundedSemaphore] = (
-            WeakValueDictionary()
-        )  # by container, while there are any
+        # By container, while there are any.
+        self._runs: WeakValueDictionary[str, BoundedSemaphore] = WeakValueDictionary()
         self._greenlets = Group()
 
     def end(self, container: str, marker: str, process: Exec | None = None) -> bool:
@@ -133,18 +132,18 @@ class Killer:
 
     def _end_all(self, container: str, batch: list[_Ending], runs: BoundedSemaphore) -> None:
         """End the processes of *batch*, which is empty then; *runs* is held only while there is something done."""
-        deadline = time.monotonic() + START_TIMEOUT
-        next_look, next_try = FIRST_LOOK, FIRST_RETRY
+        begin, next_look, next_try = time.monotonic(), FIRST_LOOK, FIRST_RETRY
         while True:
             try:
                 with runs:
-                    self._end_batch(container, batch, last=time.monotonic() > deadline)
+                    self._end_batch(container, batch, last=time.monotonic() > begin + START_TIMEOUT)
                 if not batch:
                     break
                 gevent.sleep(next_look)
                 next_look *= 2
             except _PausedError:
                 gevent.sleep(PAUSE_POLL)
+                begin, next_look = time.monotonic(), FIRST_LOOK
             except (NoShellError, _EscapedError) as error:
                 self._give_up(container, batch, error)
                 self._endings.difference_update(batch)
@@ -153,6 +152,8 @@ class Killer:
                 self._give_up(container, batch, error)
                 gevent.sleep(next_try)
                 next_try = min(2 * next_try, LAST_RETRY)
+                # Anew: the engine may have been told to start something before it was not to be reached.
+                begin, next_look = time.monotonic(), FIRST_LOOK
         if next_try > FIRST_RETRY:
             logger.warning("the processes that were left in container %s are ended now", container)
 
