@@ -5,15 +5,18 @@
 - gunicorn with gevent-websocket's worker: that has upgraded already; its socket is taken over.
 """
 
+import contextlib
 import http
 import logging
 import socket
 from collections.abc import Callable, Sequence
+from http.client import HTTPException
 from typing import Any
 
 import gevent
 from geventwebsocket.handler import WebSocketHandler
 from websockets.datastructures import Headers
+from websockets.exceptions import InvalidHeader
 from websockets.extensions.permessage_deflate import enable_server_permessage_deflate
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
@@ -70,6 +73,11 @@ class Handler(WebSocketHandler):  # type: ignore[misc]  # it has no types
         super().__init__(sock, address, server)
         self.rfile = sock.makefile("rb", 2048)  # each session keeps it; a request's head, with its cookies, mostly fits
 
+    def handle(self) -> None:
+        """Handle all requests of the connection."""
+        with contextlib.suppress(ConnectionError):  # the peer did not wait for the answer to what was no request
+            super().handle()
+
     def read_requestline(self) -> str:
         """Read the request's first line; request_timeout runs from here on, for the whole head."""
         self._deadline = gevent.Timeout.start_new(
@@ -88,10 +96,14 @@ class Handler(WebSocketHandler):  # type: ignore[misc]  # it has no types
         """Read the rest of the request's head."""
         try:
             return bool(super().read_request(raw_requestline))
-        except TimeoutError:  # a peer's fault, which pywsgi would log as one of ours
+        except (OSError, HTTPException):  # a peer that is late, gone, or says too much: pywsgi would log a traceback
             return False
         finally:
             self._deadline.close()
+
+    def log_error(self, *_: object) -> None:
+        """Log what is no proper request, but none of its bytes: they are a stranger's, or a secret with a slip."""
+        self.logger.info("%s: no proper request", self.client_address)
 
     def log_request(self) -> None:
         """Log a request that did not become a session; without its path and query, which may be secrets."""
@@ -163,7 +175,10 @@ def _request(environ: Environ) -> Request:
     headers = Headers()
     for key, value in environ.items():
         if key.startswith("HTTP_"):
-            headers[key[5:].replace("_", "-")] = value
+            try:
+                headers[key[5:].replace("_", "-")] = value
+            except InvalidHeader as error:  # a CR by itself, say
+                raise RefusedError(400, "A header is malformed.") from error
     if environ.get("CONTENT_LENGTH") not in (None, "", "0") or "HTTP_TRANSFER_ENCODING" in environ:
         raise RefusedError(400, "A request for a WebSocket has no body.")
     return Request(

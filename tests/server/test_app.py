@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import socket
+import struct
 from urllib.parse import urlsplit
 
 import flask
@@ -76,6 +77,7 @@ def test_connection_is_a_list_of_tokens_in_any_case(server, connection):
         ("GET /x HTTP/1.1", {"Sec_WebSocket_Key": "é" * 24}, 400, None),
         ("GET /x HTTP/1.1", {"Content_Length": "5"}, 400, None),
         ("GET /x HTTP/1.1", {"Transfer_Encoding": "chunked"}, 400, None),
+        ("GET /x HTTP/1.1", {"X_Y": "a\x01b"}, 400, None),
         ("GET / HTTP/1.1", {}, 404, None),
         ("GET /xx HTTP/1.1", {}, 404, None),
         ("GET /x/ HTTP/1.1", {}, 404, None),
@@ -105,6 +107,19 @@ def test_a_request_that_never_ends_is_dropped(serve, capfd):
                     pass
             trickle.kill()
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_peer_that_goes_before_its_request_is_complete_or_says_too_much(server, capfd, caplog):
+    parts = urlsplit(server.url)
+    start = b"GET /x-secret HTTP/1.1\r\nHost: x\r\nX-Slow: "
+    for said in (start, b"GET /x-secret x HTTP/1.1\r\n\r\n", start + b"x" * 70_000, start + b"\r\nX: y" * 200):
+        with contextlib.suppress(OSError), socket.create_connection((parts.hostname, parts.port), timeout=5) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.sendall(said)
+            gevent.sleep(0.05)
+    assert ask(server.url)[0] == 101
+    assert "Traceback" not in capfd.readouterr().err
+    assert "secret" not in caplog.text
 
 
 def drip(sock):
