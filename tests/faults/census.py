@@ -1,0 +1,139 @@
+"""Counting: what a server process and its container hold, before a fault and after it."""
+
+import contextlib
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+
+import gevent
+from gevent.lock import BoundedSemaphore
+
+from tests.conftest import ROOT, TIMEOUT, processes, wait_until
+from tests.faults.scenarios import random_cuts
+from tests.peer import Peer
+
+MEMORY_BOUND = 24 * 1024 * 1024
+"""Bytes that the server may have grown by: the allocator keeps what is in pieces, and a first load is always dearer."""
+
+_SAMPLES = 5
+_SHOWN = 4000  # characters of a log
+
+
+class ServerProcess:
+    """dockerexec-ws as tests.faults.server runs it; its log goes to the file *log*.
+
+    At the end it is asked to end, which has to be in order, and there may be no traceback in its log.
+    """
+
+    def __init__(self, container, docker_host, *arguments, log):
+        self.container = container
+        self.log = log
+        self._asking = BoundedSemaphore()
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("DOCKER")}
+        kept["DOCKEREXEC_WS_STATE_DIR"] = os.environ["DOCKEREXEC_WS_STATE_DIR"]
+        options = ["--container", container, "--docker-host", docker_host, "--port", "0", "--path", "x"]
+        with log.open("ab") as stderr:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.faults.server", *options, *map(str, arguments)],
+                env=kept,
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+            )
+        line = self.process.stdout.readline()
+        assert line.startswith("listening on ws://"), self.said()
+        self.url = line.removeprefix("listening on ").strip()
+
+    def said(self, since=""):
+        """The end of the log, or what it says from *since* on."""
+        text = self.log.read_text(errors="replace")
+        return text[text.index(since) :][:_SHOWN] if since else text[-_SHOWN:]
+
+    def ask(self, what):
+        with self._asking:
+            self.process.stdin.write(f"{what}\n")
+            self.process.stdin.flush()
+            return json.loads(self.process.stdout.readline())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        try:
+            self.process.stdin.close()
+            code = self.process.wait(timeout=10 * TIMEOUT / 60)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdout.close()
+        if kind is None:
+            assert code == 0, self.said()
+            assert "Traceback" not in self.log.read_text(errors="replace"), self.said(since="Traceback")
+
+
+@dataclass(frozen=True)
+class Census:
+    """How much there is of what must not be left; *execs* and *processes* are the container's, *memory* in bytes."""
+
+    sessions: int
+    greenlets: int
+    descriptors: int
+    execs: int
+    processes: int
+    memory: int
+
+    @classmethod
+    def of(cls, server, api):
+        execs = api.inspect_container(server.container)["ExecIDs"] or []
+        return cls(execs=len(execs), processes=len(processes(api, server.container)), **server.ask("census"))
+
+    @classmethod
+    def at_rest(cls, server, api):
+        """The least of several: what comes and goes with a bystander's every message does not count."""
+        counts = [asdict(cls.of(server, api)) for _ in range(_SAMPLES)]
+        return cls(**{name: min(count[name] for count in counts) for name in counts[0]})
+
+    def excess(self, before):
+        """What there is more of than *before*."""
+        bounds = asdict(before) | {"memory": before.memory + MEMORY_BOUND}
+        return {name: (bounds[name], count) for name, count in asdict(self).items() if count > bounds[name]}
+
+
+def wait_until_back(server, api, before, timeout=10.0):
+    """Wait until no more is left than there was *before*; return the Census then."""
+    deadline = time.monotonic() + timeout * TIMEOUT / 60
+    while (excess := (now := Census.of(server, api)).excess(before)) and time.monotonic() < deadline:
+        gevent.sleep(0.1)
+    left = ""
+    if excess:
+        with contextlib.suppress(Exception):  # it is only told as well
+            left = f": {processes(api, server.container)}"
+    assert not excess, f"before and now, after {timeout} s: {excess}{left}"
+    return now
+
+
+def warm_up(server, api):
+    """Have everything made that is made once; return what there is then, when nothing is going on."""
+    random_cuts(server, random.Random(1), 20)
+    assert Peer(server.url, "true").transcript().exit_code == 0
+    wait_until(lambda: is_empty(Census.of(server, api)), timeout=10)
+    return Census.at_rest(server, api)
+
+
+def is_empty(census):
+    return (census.sessions, census.execs, census.processes) == (0, 0, 0)
+
+
+@contextlib.contextmanager
+def nothing_left(server, api, timeout=10.0):
+    """After the block there is no more than before it, within *timeout* seconds."""
+    before = warm_up(server, api)
+    yield
+    after = wait_until_back(server, api, before, timeout)
+    sys.stdout.write(f"before {before}\nafter  {after}\n")

@@ -1,0 +1,97 @@
+"""The command line in a process of its own, which tells what it holds.
+
+``python -m tests.faults.server [--no-host-processes] [--descriptors N] OPTIONS``, which are those of the command line.
+Each line on stdin is answered by one of JSON on stdout: ``census`` by what a Census counts in the process, ``exited``
+by the last words of the argvs of sessions whose exit code is known. At the end of stdin the server gets SIGTERM.
+"""
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import argparse  # noqa: E402
+import ctypes  # noqa: E402
+import gc  # noqa: E402
+import json  # noqa: E402
+import os  # noqa: E402
+import pathlib  # noqa: E402
+import resource  # noqa: E402
+import signal  # noqa: E402
+import sys  # noqa: E402
+
+import gevent  # noqa: E402
+from gevent.fileobject import FileObject  # noqa: E402
+from greenlet import greenlet  # noqa: E402
+
+from dockerexec_ws import cli  # noqa: E402
+from dockerexec_ws.engine.host_processes import HostProcesses  # noqa: E402
+
+
+def main():
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser.add_argument("--no-host-processes", action="store_true", help="end processes by the script, as if not root")
+    parser.add_argument("--descriptors", type=int, help="how many the process may have")
+    ours, theirs = parser.parse_known_args()
+    if ours.no_host_processes:
+        HostProcesses.of = classmethod(lambda cls, container: None)
+    if ours.descriptors:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (ours.descriptors, ours.descriptors))
+    made = []
+    make = cli.DockerExecServer
+
+    def make_and_keep(*arguments, **options):
+        made.append(make(*arguments, **options))
+        return made[-1]
+
+    cli.DockerExecServer = make_and_keep
+    answering = gevent.spawn(answer, made)
+    cli.command(theirs, standalone_mode=False)
+    answering.kill()
+
+
+def answer(made):
+    for line in FileObject(0, "r", closefd=False):
+        told = count(made[0]) if line == "census\n" else exited(made[0])
+        sys.stdout.write(json.dumps(told) + "\n")
+        sys.stdout.flush()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def count(server):
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    statm = pathlib.Path("/proc/self/statm").read_text().split()
+    return {
+        "sessions": len(server.sessions),
+        "greenlets": live_greenlets(),
+        "descriptors": len(os.listdir("/proc/self/fd")) - kept_connections(server),
+        "memory": int(statm[1]) * resource.getpagesize(),
+    }
+
+
+def live_greenlets():
+    """How many there are of this thread; those of the thread pool stay."""
+    root = gevent.get_hub().parent
+    live = 0
+    for found in gc.get_objects():
+        if issubclass(type(found), greenlet) and found:
+            while found.parent is not None:
+                found = found.parent
+            live += found is root
+    return live
+
+
+def kept_connections(server):
+    """How many connections to the engine wait for the next request: at most max_sessions, which is no leak."""
+    adapter = server._app._engine.api.get_adapter("http+docker://")
+    pools = [adapter.pools[key] for key in adapter.pools.keys()]  # noqa: SIM118  # it is no dict
+    connections = [connection for pool in pools for connection in pool.pool.queue]
+    return sum(connection is not None and connection.sock is not None for connection in connections)
+
+
+def exited(server):
+    return [session.argv[-1] for session in server.sessions if session.exit_code is not None]
+
+
+if __name__ == "__main__":
+    main()
