@@ -6,6 +6,7 @@ number meanwhile is hit.
 """
 
 import contextlib
+import errno
 import os
 import signal
 import time
@@ -16,11 +17,13 @@ from pathlib import Path
 import gevent
 
 from dockerexec_ws.engine.client import ContainerState
+from dockerexec_ws.errors import EngineError
 
 PASS_INTERVAL = 0.05
 """Seconds between two looks at what is left."""
 
 _PROC = Path("/proc")
+_USED_UP = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # which says nothing of the processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +44,18 @@ class HostProcesses:
 
     @classmethod
     def of(cls, container: ContainerState) -> "HostProcesses | None":
-        """Return the container's processes if they are this machine's and this process may look into them."""
+        """Return the container's processes if they are this machine's and this process may look into them.
+
+        Raises EngineError if it cannot tell now.
+        """
         try:
             # The engine's number may be another process's here, when its machine, or its view of pids, is another one.
             if os.geteuid() == 0 and _is_in(container.pid, container.id):
                 (_PROC / str(container.pid) / "environ").open().close()
                 return cls(container)
-        except OSError:
-            pass
+        except OSError as error:
+            if error.errno in _USED_UP:
+                raise EngineError(f"its processes cannot be looked for: {error.strerror}") from error
         return None
 
     def end(
@@ -59,8 +66,19 @@ class HostProcesses:
         *markers* are ``NAME=VALUE``, or how that begins. *roots* gets those that were seen and returns the pids of more
         processes to end. *grace* is the seconds between SIGHUP and SIGKILL, *patience* those after that.
 
-        Returns how many processes are left, and those of the markers that were seen. Raises PermissionError.
+        Returns how many processes are left, and those of the markers that were seen. Raises PermissionError, and
+        EngineError if it cannot be done now.
         """
+        try:
+            return self._end(markers, roots, grace=grace, patience=patience)
+        except PermissionError:
+            raise
+        except OSError as error:  # no descriptors are left, say
+            raise EngineError(f"its processes cannot be ended: {error.strerror}") from error
+
+    def _end(
+        self, markers: Sequence[str], roots: Callable[[set[str]], Sequence[int]], *, grace: float, patience: float
+    ) -> tuple[int, set[str]]:
         prefixes = tuple(marker.encode() for marker in markers)
         begin = time.monotonic()
         self._find(prefixes, ())
@@ -87,7 +105,16 @@ class HostProcesses:
 
     def _find(self, prefixes: tuple[bytes, ...], roots: Sequence[int]) -> dict[int, _Process]:
         # In a thread: a machine may have thousands of processes, and a look at each is a system call or three.
-        return gevent.get_hub().threadpool.apply(self._look, (prefixes, roots))
+        found = gevent.get_hub().threadpool.apply(self._try_to_look, (prefixes, roots))
+        if isinstance(found, OSError):
+            raise found
+        return found
+
+    def _try_to_look(self, prefixes: tuple[bytes, ...], roots: Sequence[int]) -> dict[int, _Process] | OSError:
+        try:
+            return self._look(prefixes, roots)
+        except OSError as error:  # raised where it is dealt with: the pool would log a traceback
+            return error
 
     def _look(self, prefixes: tuple[bytes, ...], roots: Sequence[int]) -> dict[int, _Process]:
         processes: dict[int, _Process] = {}
