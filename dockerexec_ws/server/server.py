@@ -3,11 +3,13 @@
 import errno
 import logging
 import socket
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
+import gevent
 from gevent.event import Event
 from gevent.pywsgi import WSGIServer
 
@@ -15,6 +17,37 @@ from dockerexec_ws.errors import ListenError, SettingsError
 from dockerexec_ws.server.app import App
 from dockerexec_ws.server.session import Session
 from dockerexec_ws.server.upgrade import Handler
+
+ACCEPT_AGAIN = 0.1
+"""Seconds until a connection is accepted again when there were no descriptors left for it."""
+
+_WARN_AGAIN = 60.0
+_USED_UP = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+logger = logging.getLogger(__name__)
+
+
+class _WSGIServer(WSGIServer):
+    """Waits for descriptors where gevent's would wait and log a traceback each time."""
+
+    _warned = 0.0
+
+    def do_read(self) -> Any:
+        try:
+            return super().do_read()
+        except OSError as error:
+            if error.errno not in _USED_UP:
+                raise
+            if not self._warned or time.monotonic() - self._warned > _WARN_AGAIN:
+                self._warned = time.monotonic()
+                logger.warning("no connection can be accepted, until others end: %s (ulimit -n)", error.strerror)
+            self.stop_accepting()
+            gevent.spawn_later(ACCEPT_AGAIN, self._accept_again)
+            return None
+
+    def _accept_again(self) -> None:
+        if self.started:
+            self.start_accepting()
 
 
 class DockerExecServer:
@@ -70,7 +103,7 @@ class DockerExecServer:
             raise ListenError("the listener is no TCP socket")
         self._host, self._port = self._listener.getsockname()[:2]
         log = logging.getLogger("dockerexec_ws.requests")
-        server = WSGIServer(self._listener, self._app, handler_class=self._handler_class, log=None, error_log=log)
+        server = _WSGIServer(self._listener, self._app, handler_class=self._handler_class, log=None, error_log=log)
         server.start()
         self._server = server
 
