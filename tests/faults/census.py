@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 
+import docker
 import gevent
 from gevent.lock import BoundedSemaphore
 
@@ -16,7 +17,7 @@ from tests.conftest import ROOT, TIMEOUT, processes, wait_until
 from tests.faults.scenarios import random_cuts
 from tests.peer import Peer
 
-MEMORY_BOUND = 24 * 1024 * 1024
+MEMORY_BOUND = 16 * 1024 * 1024
 """Bytes that the server may have grown by: the allocator keeps what is in pieces, and a first load is always dearer."""
 
 _SAMPLES = 5
@@ -24,17 +25,16 @@ _SHOWN = 4000  # characters of a log
 
 
 class ServerProcess:
-    """dockerexec-ws as tests.faults.server runs it; its log goes to the file *log*.
+    """dockerexec-ws as tests.faults.server runs it; its log, in which no traceback may be, goes to the file *log*."""
 
-    At the end it is asked to end, which has to be in order, and there may be no traceback in its log.
-    """
-
-    def __init__(self, container, docker_host, *arguments, log):
+    def __init__(self, container, docker_host, *arguments, log, descriptors=None):
         self.container = container
         self.log = log
         self._asking = BoundedSemaphore()
         kept = {name: value for name, value in os.environ.items() if not name.startswith("DOCKER")}
         kept["DOCKEREXEC_WS_STATE_DIR"] = os.environ["DOCKEREXEC_WS_STATE_DIR"]
+        if descriptors is not None:
+            arguments = (*arguments, "--descriptors", descriptors)
         options = ["--container", container, "--docker-host", docker_host, "--port", "0", "--path", "x"]
         with log.open("ab") as stderr:
             self.process = subprocess.Popen(
@@ -45,15 +45,15 @@ class ServerProcess:
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 text=True,
+                start_new_session=True,  # a Ctrl-C is not for it
             )
         line = self.process.stdout.readline()
-        assert line.startswith("listening on ws://"), self.said()
+        assert line.startswith("listening on ws://"), self.logged()[-_SHOWN:]
         self.url = line.removeprefix("listening on ").strip()
 
-    def said(self, since=""):
-        """The end of the log, or what it says from *since* on."""
-        text = self.log.read_text(errors="replace")
-        return text[text.index(since) :][:_SHOWN] if since else text[-_SHOWN:]
+    def logged(self):
+        """All of the log."""
+        return self.log.read_text(errors="replace")
 
     def ask(self, what):
         with self._asking:
@@ -61,10 +61,8 @@ class ServerProcess:
             self.process.stdin.flush()
             return json.loads(self.process.stdout.readline())
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, *_):
+    def close(self):
+        """Have it end, which has to be in order."""
         try:
             self.process.stdin.close()
             code = self.process.wait(timeout=10 * TIMEOUT / 60)
@@ -72,26 +70,48 @@ class ServerProcess:
             self.process.kill()
             self.process.wait()
             self.process.stdout.close()
-        if kind is None:
-            assert code == 0, self.said()
-            assert "Traceback" not in self.log.read_text(errors="replace"), self.said(since="Traceback")
+        assert code == 0, self.logged()[-_SHOWN:]
+        assert_no_traceback(self.logged())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is not None:
+            self.process.kill()
+        if self.process.poll() is None:
+            self.close()
+
+
+def assert_no_traceback(text):
+    assert "Traceback" not in text, text[max(text.index("Traceback") - 300, 0) :][:_SHOWN]
 
 
 @dataclass(frozen=True)
 class Census:
-    """How much there is of what must not be left; *execs* and *processes* are the container's, *memory* in bytes."""
+    """How much there is of what must not be left; *execs* and *processes* are the container's, *memory* in bytes.
+
+    *unstarted* are execs that the engine was told to create and not to start: it has no way to remove them.
+    """
 
     sessions: int
     greenlets: int
     descriptors: int
     execs: int
+    unstarted: int
     processes: int
     memory: int
 
     @classmethod
     def of(cls, server, api):
-        execs = api.inspect_container(server.container)["ExecIDs"] or []
-        return cls(execs=len(execs), processes=len(processes(api, server.container)), **server.ask("census"))
+        states = [exec_state(api, exec_id) for exec_id in api.inspect_container(server.container)["ExecIDs"] or []]
+        unstarted = sum(state is not None and not state["Pid"] and state["ExitCode"] is None for state in states)
+        return cls(
+            execs=len(states) - states.count(None) - unstarted,
+            unstarted=unstarted,
+            processes=len(processes(api, server.container)),
+            **server.ask("census"),
+        )
 
     @classmethod
     def at_rest(cls, server, api):
@@ -99,16 +119,25 @@ class Census:
         counts = [asdict(cls.of(server, api)) for _ in range(_SAMPLES)]
         return cls(**{name: min(count[name] for count in counts) for name in counts[0]})
 
-    def excess(self, before):
-        """What there is more of than *before*."""
-        bounds = asdict(before) | {"memory": before.memory + MEMORY_BOUND}
+    def excess(self, before, unstarted=0):
+        """What there is more of than *before*, but for so many *unstarted* execs."""
+        bounds = asdict(before)
+        bounds["memory"] += MEMORY_BOUND
+        bounds["unstarted"] += unstarted
         return {name: (bounds[name], count) for name, count in asdict(self).items() if count > bounds[name]}
 
 
-def wait_until_back(server, api, before, timeout=10.0):
+def exec_state(api, exec_id):
+    try:
+        return api.exec_inspect(exec_id)
+    except docker.errors.NotFound:  # it has just ended
+        return None
+
+
+def wait_until_back(server, api, before, timeout=10.0, unstarted=0):
     """Wait until no more is left than there was *before*; return the Census then."""
     deadline = time.monotonic() + timeout * TIMEOUT / 60
-    while (excess := (now := Census.of(server, api)).excess(before)) and time.monotonic() < deadline:
+    while (excess := (now := Census.of(server, api)).excess(before, unstarted)) and time.monotonic() < deadline:
         gevent.sleep(0.1)
     left = ""
     if excess:
@@ -131,9 +160,9 @@ def is_empty(census):
 
 
 @contextlib.contextmanager
-def nothing_left(server, api, timeout=10.0):
-    """After the block there is no more than before it, within *timeout* seconds."""
+def nothing_left(server, api, timeout=10.0, unstarted=0):
+    """After the block there is no more than before it, within *timeout* seconds, but for *unstarted* execs."""
     before = warm_up(server, api)
     yield
-    after = wait_until_back(server, api, before, timeout)
+    after = wait_until_back(server, api, before, timeout, unstarted)
     sys.stdout.write(f"before {before}\nafter  {after}\n")

@@ -20,10 +20,10 @@ def start(tmp_path, docker_host):
     """A function that starts a server for a container; it ends in order at the end of the test."""
     with contextlib.ExitStack() as stack:
 
-        def start(container, *options, engine=docker_host, log=None):
+        def start(container, *options, engine=docker_host, log=None, **limits):
             options = options if "--max-sessions" in options else ("--max-sessions", 100, *options)
             log = log or tmp_path / f"log-{container}"
-            return stack.enter_context(ServerProcess(container, engine, *options, log=log))
+            return stack.enter_context(ServerProcess(container, engine, *options, log=log, **limits))
 
         yield start
 

@@ -202,19 +202,3 @@ def slowloris(server, count, timeout=30.0):
     for sock in socks:
         sock.close()
     assert not left, f"{len(left)} of {count} are still there"
-
-
-@contextlib.contextmanager
-def no_descriptors_left(server, limit):
-    """Connections that the server cannot accept any more; they are closed at the end."""
-    socks = []
-    try:
-        # The kernel completes what the server has not accepted: only its own numbers tell.
-        while len(socks) < limit:
-            sock = connect(server)
-            sock.sendall(b"G")
-            socks.append(sock)
-        yield socks
-    finally:
-        for sock in socks:
-            sock.close()

@@ -1,0 +1,159 @@
+"""Faults of the engine, the container and the machine; they take a ServerProcess, whose sessions are harmed."""
+
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+
+import gevent
+
+from tests.conftest import processes, wait_until
+from tests.faults.scenarios import connect
+from tests.peer import Peer
+
+COMMANDS = [["yes"], ["cat", "/dev/zero"], ["sleep", "600"], ["cat"], ["sh", "-c", "trap '' HUP TERM; sleep 600"]]
+
+_LEFT = "may be left"  # the killer's word in the log
+
+TOLD_WITHIN = 2.0
+"""Seconds beside the engine's timeout."""
+
+
+def sessions(server, count):
+    """*count* sessions of several kinds, with and without a tty, that nobody reads."""
+    commands = [COMMANDS[number % len(COMMANDS)] for number in range(count)]
+    return [
+        Peer(server.url, *command, tty=number % 2 == 1, receive_buffer=4096).ready()
+        for number, command in enumerate(commands)
+    ]
+
+
+def assert_told(peer):
+    """The session fails, and nobody invents an exit code."""
+    transcript = peer.transcript()
+    told = (transcript.exit_code, len(transcript.errors), transcript.close_code)
+    assert told == (None, 1, 1011), transcript.messages
+
+
+def assert_works(server):
+    transcript = Peer(server.url, "echo", "it works").transcript()
+    told = (transcript.stdout, transcript.exit_code, transcript.close_code)
+    assert told == (b"it works\n", 0, 1000), (told, transcript.messages)
+
+
+def engine_killed(server, engine, count):
+    """The engine is killed under *count* sessions, and started again."""
+    peers = sessions(server, count)
+    engine.kill("dockerd ", "containerd ")
+    for peer in peers:
+        assert_told(peer)
+    assert_told(Peer(server.url, "true"))
+    wait_until(lambda: server.ask("census")["sessions"] == 0)
+    engine.up()
+    assert_works(server)
+
+
+@contextlib.contextmanager
+def stopped(engine):
+    """The daemon answers nothing in the block; its containers run on."""
+    pids = engine.processes("dockerd ")
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def engine_hangs(server, engine, count, timeout):
+    """The engine hangs under *count* sessions, longer than *timeout*, which the server gives it."""
+    peers = sessions(server, count)
+    told = server.logged().count(_LEFT)
+    with stopped(engine):
+        for peer in [Peer(server.url, "true") for _ in range(3)]:
+            with gevent.Timeout(timeout + TOLD_WITHIN, AssertionError("told too late")):
+                assert_told(peer)
+        for peer in peers:
+            peer.vanish()
+        # The killer has tried in vain.
+        wait_until(lambda: server.logged().count(_LEFT) > told, timeout=timeout + 5)
+    assert_works(server)
+
+
+def container_killed(server, api, count, number="SIGKILL"):
+    """The container's first process, or all that it has, gets a signal under *count* sessions; it is started again."""
+    peers = sessions(server, count)
+    # The engine says that an exec has started before it has; the one that cannot any more ends with 126.
+    wait_until(lambda: len(processes(api, server.container)) >= count + count // len(COMMANDS))
+    api.kill(server.container, number)
+    for peer in peers:
+        transcript = peer.transcript()
+        if transcript.close_code == 1000:
+            assert transcript.exit_code == 128 + signal.SIGKILL, transcript.messages
+        else:
+            assert (transcript.exit_code, transcript.close_code) == (None, 1011), transcript.messages
+    wait_until(lambda: not api.inspect_container(server.container)["State"]["Running"])
+    api.start(server.container)
+    assert_works(server)
+
+
+# The server's machine
+
+
+@contextlib.contextmanager
+def small_disk(folder, size):
+    """A file system of its own that can be full. Raises CalledProcessError where nobody may mount."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "faults", folder], check=True, timeout=10)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True, timeout=10)
+
+
+@contextlib.contextmanager
+def full(folder):
+    """Nothing more can be written to the folder's file system in the block."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file:
+        for size in (4096, 1):  # a page that is begun is filled as well
+            with contextlib.suppress(OSError):
+                while file.write(bytes(size)):
+                    pass
+    try:
+        yield
+    finally:
+        filler.unlink()
+
+
+def free_descriptors(server, limit):
+    return limit - len(os.listdir(f"/proc/{server.process.pid}/fd"))
+
+
+@contextlib.contextmanager
+def few_descriptors(server, limit, left=0):
+    """The server, which may have *limit* descriptors, has no more than *left* of them in the block."""
+    socks = []
+    try:
+        while free_descriptors(server, limit) > left:
+            socks.append(connect(server))
+            # Of what it has not accepted yet there is nothing to be seen.
+            wanted = len(socks)
+            wait_until(lambda: waiting_to_be_accepted(server) == 0 or free_descriptors(server, limit) == 0)
+            assert wanted <= limit
+        yield
+    finally:
+        for sock in socks:
+            sock.close()
+
+
+def waiting_to_be_accepted(server):
+    """How many connections the kernel has completed that the server has not accepted (proc_net_tcp: the rx_queue)."""
+    port = f":{int(server.url.split(':')[2].split('/')[0]):04X}"
+    for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[1].endswith(port) and fields[3] == "0A":
+            return int(fields[4].split(":")[1], 16)
+    raise AssertionError("the server does not listen")

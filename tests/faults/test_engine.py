@@ -1,0 +1,41 @@
+"""The engine, or the container, is lost under a server: all are told, and nothing is left when it is back."""
+
+import pytest
+
+from tests.conftest import running_container
+from tests.faults import harms
+from tests.faults.bystander import Bystander
+from tests.faults.census import nothing_left
+from tests.private_engine import NAME
+
+# The killer tries again at last 30 s after it did before.
+RETRIED = 35.0
+
+
+def test_the_engine_is_killed_under_50_sessions(start, harmed, harmed_api):
+    server = start(NAME, engine=harmed.address)
+    with nothing_left(server, harmed_api, timeout=RETRIED):
+        harms.engine_killed(server, harmed, 50)
+
+
+def test_the_engine_hangs(start, harmed, harmed_api):
+    server = start(NAME, "--engine-timeout", 2, engine=harmed.address)
+    # Of the bystander no more is asked than that it goes on. What sessions asked for that came meanwhile the engine
+    # does later, when nobody waits for it any more.
+    with (
+        nothing_left(server, harmed_api, timeout=RETRIED, unstarted=3),
+        Bystander(server.url, longest=30.0) as bystander,
+    ):
+        harms.engine_hangs(server, harmed, 10, timeout=2)
+        assert bystander.longest_echo > 2
+
+
+@pytest.mark.parametrize("number", ["SIGKILL", "SIGTERM"])
+def test_the_container_is_killed(start, docker_api, own_container, number):
+    server = start(own_container)
+    with (
+        running_container(docker_api) as other,
+        Bystander(start(other).url),
+        nothing_left(server, docker_api),
+    ):
+        harms.container_killed(server, docker_api, 20, number)
