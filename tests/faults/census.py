@@ -20,6 +20,9 @@ from tests.peer import Peer
 MEMORY_BOUND = 16 * 1024 * 1024
 """Bytes that the server may have grown by: the allocator keeps what is in pieces, and a first load is always dearer."""
 
+RETRIED = 35.0
+"""Seconds after which all is over that the killer could not do at once: it tries again after at most 30."""
+
 _SAMPLES = 5
 _SHOWN = 4000  # characters of a log
 

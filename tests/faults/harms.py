@@ -137,12 +137,9 @@ def few_descriptors(server, limit, left=0):
     """The server, which may have *limit* descriptors, has no more than *left* of them in the block."""
     socks = []
     try:
-        while free_descriptors(server, limit) > left:
-            socks.append(connect(server))
-            # Of what it has not accepted yet there is nothing to be seen.
-            wanted = len(socks)
-            wait_until(lambda: waiting_to_be_accepted(server) == 0 or free_descriptors(server, limit) == 0)
-            assert wanted <= limit
+        while (more := free_descriptors(server, limit) - left) > 0:
+            socks += [connect(server) for _ in range(more)]
+            wait_until(lambda: not free_descriptors(server, limit) or not waiting_to_be_accepted(server))
         yield
     finally:
         for sock in socks:

@@ -9,22 +9,22 @@ from gevent import monkey
 
 monkey.patch_all()
 
-import argparse  # noqa: E402
-import ctypes  # noqa: E402
-import gc  # noqa: E402
-import json  # noqa: E402
-import os  # noqa: E402
-import pathlib  # noqa: E402
-import resource  # noqa: E402
-import signal  # noqa: E402
-import sys  # noqa: E402
+import argparse
+import ctypes
+import gc
+import json
+import os
+import pathlib
+import resource
+import signal
+import sys
 
-import gevent  # noqa: E402
-from gevent.fileobject import FileObject  # noqa: E402
-from greenlet import greenlet  # noqa: E402
+import gevent
+from gevent.fileobject import FileObject
+from greenlet import greenlet
 
-from dockerexec_ws import cli  # noqa: E402
-from dockerexec_ws.engine.host_processes import HostProcesses  # noqa: E402
+from dockerexec_ws import cli
+from dockerexec_ws.engine.host_processes import HostProcesses
 
 
 def main():

@@ -5,11 +5,8 @@ import pytest
 from tests.conftest import running_container
 from tests.faults import harms
 from tests.faults.bystander import Bystander
-from tests.faults.census import nothing_left
+from tests.faults.census import RETRIED, nothing_left
 from tests.private_engine import NAME
-
-# The killer tries again at last 30 s after it did before.
-RETRIED = 35.0
 
 
 def test_the_engine_is_killed_under_50_sessions(start, harmed, harmed_api):
