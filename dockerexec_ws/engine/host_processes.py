@@ -12,7 +12,6 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import gevent
 
@@ -22,7 +21,8 @@ from dockerexec_ws.errors import EngineError
 PASS_INTERVAL = 0.05
 """Seconds between two looks at what is left."""
 
-_PROC = Path("/proc")
+_PROC = "/proc"
+_PAGE = 65536
 _USED_UP = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # which says nothing of the processes
 
 
@@ -41,6 +41,7 @@ class HostProcesses:
         self._container_id = container.id
         self._first_pid = container.pid  # which is never ours to end
         self._sessions: set[int] = set()  # whose members are to be ended
+        self._others: set[tuple[int, bytes]] = set()  # processes that are not in the container
 
     @classmethod
     def of(cls, container: ContainerState) -> "HostProcesses | None":
@@ -51,7 +52,7 @@ class HostProcesses:
         try:
             # The engine's number may be another process's here, when its machine, or its view of pids, is another one.
             if os.geteuid() == 0 and _is_in(container.pid, container.id):
-                (_PROC / str(container.pid) / "environ").open().close()
+                _read_file(container.pid, "environ")
                 return cls(container)
         except OSError as error:
             if error.errno in _USED_UP:
@@ -128,7 +129,7 @@ class HostProcesses:
                 if process is None or pid == self._first_pid:
                     continue
                 processes[pid] = process
-                if _is_in(pid, self._container_id) and (pid in roots or self._is_marked(pid, prefixes)):
+                if self._has(pid, process) and (pid in roots or self._is_marked(pid, prefixes)):
                     found[pid] = process
         if not found and not self._sessions:
             return found
@@ -143,9 +144,17 @@ class HostProcesses:
         self._sessions.intersection_update(process.session for process in processes.values())
         return found
 
+    def _has(self, pid: int, process: _Process) -> bool:
+        if (pid, process.started) in self._others:
+            return False
+        if _is_in(pid, self._container_id):
+            return True
+        self._others.add((pid, process.started))
+        return False
+
     def _is_marked(self, pid: int, prefixes: tuple[bytes, ...]) -> bool:
         marked = False
-        for variable in (_PROC / str(pid) / "environ").read_bytes().split(b"\0"):
+        for variable in _read_file(pid, "environ").split(b"\0"):
             if variable.startswith(prefixes):
                 marked = True
                 self._seen.update(prefix.decode() for prefix in prefixes if variable.startswith(prefix))
@@ -154,15 +163,28 @@ class HostProcesses:
 
 def _is_in(pid: int, container_id: str) -> bool:
     """Whether a process is in a container, by its control group; unlike its namespaces, everybody may see that."""
-    return container_id.encode() in (_PROC / str(pid) / "cgroup").read_bytes()
+    return container_id.encode() in _read_file(pid, "cgroup")
 
 
 def _read(pid: int) -> _Process | None:
     """Read what is to be known of a process; None if it is a zombie. Raises OSError when it is gone."""
-    fields = (_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()  # from the third on, proc(5)
+    fields = _read_file(pid, "stat").rpartition(b")")[2].split()  # from the third on, proc(5)
     if fields[0] in (b"Z", b"X"):
         return None
     return _Process(parent=int(fields[1]), session=int(fields[3]), started=fields[19])
+
+
+def _read_file(pid: int, name: str) -> bytes:
+    # With as few system calls as can be: there are thousands of files to be read, again and again.
+    fd = os.open(f"{_PROC}/{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        data = piece = os.read(fd, _PAGE)
+        while len(piece) == _PAGE:
+            piece = os.read(fd, _PAGE)
+            data += piece
+        return data
+    finally:
+        os.close(fd)
 
 
 def _send(pid: int, process: _Process, number: int) -> None:

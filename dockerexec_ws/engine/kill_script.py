@@ -19,10 +19,10 @@ _SEEN = re.compile(rb"^seen ?(.*)$", re.MULTILINE)
 _LEFT = re.compile(rb"^left (\d+)$", re.MULTILINE)
 _USERS = re.compile(rb"^users (.*)$", re.MULTILINE)
 
-# POSIX shell, builtins only, but for sleep. $1: tenths of a second between HUP and KILL, $2: until it gives up; the
-# rest: the variables, or how they begin. It prints "users" with its own user and those of the processes that it could
-# not look into, as UID:GID; then, when it is done, "seen" with the variables that it met and "left" with the number of
-# processes left.
+# POSIX shell; beside its builtins only sleep, and grep if there is one: a shell reads files byte by byte. $1: tenths of
+# a second between HUP and KILL, $2: until it gives up; the rest: the variables, or how they begin. It prints "users"
+# with its own user and those of the processes that it could not look into, as UID:GID; then, when it is done, "seen"
+# with the variables that it met and "left" with the number of processes left.
 _SCRIPT = r"""
 grace=$1 patience=$2; shift 2
 tell_time() { # sets time, in tenths of a second
@@ -36,46 +36,52 @@ user_of() { # sets user to the numbers of a process's user and group: both have 
         case $key in Uid:) user=$value ;; Gid:) user=$user:$value; return 0 ;; esac
     done </proc/$1/status
 } 2>/dev/null
-marked() { # the processes that carry one of the variables, and which; no grep: busybox' sees nothing beyond a NUL
+marked() { # the files of processes that carry one of the variables, and which
+    if [ -n "$grep" ] && [ -n "$past_nul" ]; then
+        grep -aoHF "$markers" /proc/[0-9]*/environ
+        return
+    fi
     for file in /proc/[0-9]*/environ; do
-        pid=${file#/proc/}
-        pid=${pid%/environ}
         while IFS= read -r line || [ -n "$line" ]; do
-            for marker; do
-                case $line in *"$marker"*) ;; *) continue ;; esac
-                # When the grace is over, at once: those that fork all the time leave the script no time to go on.
-                [ -z "$over" ] || kill -STOP "$pid"
-                echo "$pid:$marker"
-                break 2
-            done
+            for marker; do case $line in *"$marker"*) echo "$file:$marker"; break 2 ;; esac; done
         done <"$file"
-    done 2>/dev/null
-}
+    done
+} 2>/dev/null
+statuses() { # of all processes; a name, whatever is in it, has its line breaks escaped there
+    if [ -n "$grep" ]; then
+        grep -hE '^(State|Pid|PPid|NSsid):' /proc/[0-9]*/status
+        return
+    fi
+    for file in /proc/[0-9]*/status; do
+        while read -r line; do case $line in State:* | Pid:* | PPid:* | NSsid:*) echo "$line" ;; esac; done <"$file"
+    done
+} 2>/dev/null
 find_all() { # sets found to the pids, between spaces
     found=' '
     for pid in $(marked "$@"); do
         marker=${pid#*:}
         case $seen in *" $marker "*) ;; *) seen="$seen$marker " ;; esac
-        found="$found${pid%%:*} "
+        pid=${pid#/proc/}
+        found="$found${pid%%/*} "
     done
     [ "$found$ours" != '  ' ] || return 0
+    # At once, when the grace is over: those that fork all the time leave nobody else the time to go on.
+    [ -z "$over" ] || kill -STOP $found 2>/dev/null
     alive=' ' # sessions that still have members: the number of one that has none may be somebody else's next
+    statuses=$(statuses)
     for _ in 1 2; do # descendants and members of sessions; what is missed by now the next pass finds
-        for file in /proc/[0-9]*/stat; do
-            stat= # all of it: the program's name, in parentheses, may have line breaks
-            while read -r line || [ -n "$line" ]; do stat="$stat $line"; done <"$file"
-            pid=${file#/proc/}
-            pid=${pid%/stat}
-            set -- ${stat##*) } # state, parent, process group, session
-            [ $# -ge 4 ] || continue
-            case $1:$pid in Z:* | X:* | *:1 | *:$$) continue ;; esac
-            alive="$alive$4 "
+        for word in $statuses; do
+            case $key in State:) state=$word ;; Pid:) pid=$word ;; PPid:) parent=$word ;; esac
+            last=$key key=$word
+            [ "$last" = NSsid: ] || continue
+            case $state:$pid in Z:* | X:* | *:1 | *:$$) continue ;; esac
+            alive="$alive$word "
             case $found in
-                *" $pid "*) case "$ours 0 " in *" $4 "*) ;; *) ours="$ours$4 " ;; esac ;;
-                *" $2 "*) found="$found$pid " ;;
-                *) case $ours in *" $4 "*) found="$found$pid " ;; esac ;;
+                *" $pid "*) case "$ours 0 " in *" $word "*) ;; *) ours="$ours$word " ;; esac ;;
+                *" $parent "*) found="$found$pid " ;;
+                *) case $ours in *" $word "*) found="$found$pid " ;; esac ;;
             esac
-        done 2>/dev/null
+        done
     done
     left=' '
     for session in $ours; do
@@ -83,6 +89,13 @@ find_all() { # sets found to the pids, between spaces
     done
     ours=$left
 }
+markers=
+for marker; do
+    markers="$markers${markers:+
+}$marker"
+done
+grep=$(grep -hE '^Pid:' /proc/$$/status 2>/dev/null)
+past_nul=$(printf 'x\0%s' "$1" | grep -aoF "$1" 2>/dev/null) # of which busybox' sees nothing
 user_of $$
 users=" $user "
 for file in /proc/[0-9]*/environ; do
@@ -96,6 +109,7 @@ echo users $users
 ours=' ' # sessions (setsid) whose members are ours: a new one is only ever made by a process that is
 hung_up=' '
 seen=' '
+key=
 tell_time
 begin=$time
 while [ $((time - begin)) -le "$patience" ]; do

@@ -35,10 +35,10 @@ PATIENCE = 30.0
 GATHER = 0.02
 """Seconds to wait for more sessions that end at the same moment: all of them are then ended together."""
 
-GATHER_MORE = 0.3
+GATHER_MORE = 0.25
 """The same while others are being ended in that container."""
 
-RUNS = 3
+RUNS = 6
 """How many times at once processes are looked for in one container: each takes the engine's or this machine's time."""
 
 START_TIMEOUT = 3.0
