@@ -5,12 +5,14 @@ from gevent import monkey
 monkey.patch_all()
 
 import contextlib
+import gc
 import os
 import pathlib
 import secrets
 import shutil
 import subprocess
 import sys
+import warnings
 
 import docker
 import gevent
@@ -41,6 +43,13 @@ def pytest_collection_modifyitems(config, items):
         kept = [item for item in items if "slow" not in item.keywords]
         config.hook.pytest_deselected(items=[item for item in items if "slow" in item.keywords])
         items[:] = kept
+
+
+def pytest_sessionfinish():
+    """docker-py leaves the unix socket open whose connect() failed; what still holds on to one is of no interest."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -19,8 +19,8 @@ NAME = "servertest"
 class PrivateEngine:
     """An engine in a folder of its own, run by bin/engine; nothing is started before ``up``."""
 
-    def __init__(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(dir="/tmp"))  # short: see bin/engine
+    def __init__(self, folder):
+        self.folder = pathlib.Path(tempfile.mkdtemp(dir=folder))  # short: see bin/engine
         self.address = f"unix://{self.folder}/docker.sock"
         # TMPDIR: what a killed run leaves goes with the folder.
         self.environment = os.environ | {"DOCKEREXEC_WS_ENGINE_HOME": str(self.folder), "TMPDIR": str(self.folder)}
@@ -98,11 +98,11 @@ class PrivateEngine:
 
 
 @contextlib.contextmanager
-def private_engine():
-    """A PrivateEngine, which leaves nothing at the end; what needs one is skipped where it cannot be had."""
+def private_engine(folder="/tmp"):
+    """A PrivateEngine in *folder*, which leaves nothing at the end; skips what needs one where it cannot be had."""
     if os.geteuid() != 0:
         pytest.skip("needs root, to start an engine")
-    engine = PrivateEngine()
+    engine = PrivateEngine(folder)
     try:
         yield engine
     finally:

@@ -28,7 +28,7 @@ class StandInEngine:
         self.hang_on = hang_on
         self.requests = []
         self.resize_failures = 0
-        self.refuses_start = False
+        self.start_answer = None
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(path))
         listener.listen()
@@ -54,7 +54,7 @@ class StandInEngine:
                 self.requests.append(f"{method} {path}")
                 if self.hang_on and self.hang_on in path:
                     gevent.sleep(3600)
-                if path.endswith("/start") and not self.refuses_start:
+                if path.endswith("/start") and self.start_answer is None:
                     with contextlib.suppress(OSError):  # who asked may be content with less
                         sock.sendall(UPGRADED + self.stream)
                         sock.shutdown(socket.SHUT_WR)
@@ -71,7 +71,7 @@ class StandInEngine:
         if path.startswith("/containers/") and path.endswith("/json"):
             return b"200 OK", {"Id": "c0ffee", "State": {"Pid": 1}}
         if path.endswith("/start"):
-            return b"409 Conflict", {"message": "container c0ffee is not running"}
+            return self.start_answer
         if path.endswith("/exec"):
             return b"201 Created", {"Id": "e0"}
         if "/resize" in path:

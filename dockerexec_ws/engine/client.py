@@ -116,8 +116,8 @@ class Engine:
                 raise ContainerNotFoundError(
                     f"the engine has no container {name!r}: start it, or name another (docker ps tells which run)"
                 ) from error
-        state = answer.get("State") or {}
-        return ContainerState(answer["Id"], state.get("Pid") or 0, bool(state.get("Paused")))
+            state = answer.get("State") or {}
+            return ContainerState(answer["Id"], state.get("Pid") or 0, bool(state.get("Paused")))
 
     def create_exec(
         self,
@@ -150,7 +150,7 @@ class Engine:
                 )
             except docker.errors.NotFound as error:
                 raise ContainerNotFoundError("the container is gone") from error
-        return str(created["Id"])
+            return str(created["Id"])
 
     def start_exec(self, exec_id: str, *, tty: bool) -> HijackedStream:
         """Start an exec and return its stream (API: POST /exec/(id)/start).
@@ -167,7 +167,8 @@ class Engine:
         """
         with self._request():
             answer = self.api.exec_inspect(exec_id)
-        return ExecState(answer.get("ContainerID", ""), answer["Running"], answer["ExitCode"], answer.get("Pid") or 0)
+            container = answer.get("ContainerID", "")
+            return ExecState(container, answer["Running"], answer["ExitCode"], answer.get("Pid") or 0)
 
     def resize_exec(self, exec_id: str, rows: int, columns: int) -> None:
         """Set the size of an exec's terminal (API: POST /exec/(id)/resize).
@@ -188,3 +189,5 @@ class Engine:
             raise EngineError(str(error.explanation or error).strip()) from error
         except (requests.exceptions.RequestException, docker.errors.DockerException, OSError) as error:
             raise EngineUnavailableError("the Docker Engine does not answer") from error
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise EngineError("the Docker Engine gave an answer that makes no sense") from error

@@ -27,12 +27,22 @@ class Exec:
         self.marker = marker
         self._engine = engine
         self._id = engine.create_exec(container, argv, stdin=True, tty=tty, environment=[marker])
+        self.start_unanswered = False
+        """Whether the engine was told to run the command and has not said a word: it may run it any time."""
         self._stream: HijackedStream | None = None
         self._last_byte = b"\n"
 
     def start(self) -> None:
         """Run the command. Raises as the constructor; even so the command may run (if the engine's answer got lost)."""
-        self._stream = self._engine.start_exec(self._id, tty=self.tty)
+        self.start_unanswered = True
+        try:
+            self._stream = self._engine.start_exec(self._id, tty=self.tty)
+        except EngineUnavailableError:
+            raise
+        except EngineError:
+            self.start_unanswered = False
+            raise
+        self.start_unanswered = False
 
     def read(self, size: int = READ_SIZE) -> memoryview:
         """Wait for output and return at most *size* bytes of it, framed unless there is a tty; none at its end.

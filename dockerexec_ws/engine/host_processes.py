@@ -10,7 +10,7 @@ import errno
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import gevent
@@ -30,7 +30,8 @@ _USED_UP = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # which says nothing of t
 class _Process:
     parent: int
     session: int  # as setsid makes it
-    started: bytes  # clock ticks since the machine's start
+    started: int  # clock ticks since the machine's start
+    threads_only: bool  # its first thread has ended, others go on
 
 
 class HostProcesses:
@@ -40,8 +41,8 @@ class HostProcesses:
         self._seen: set[str] = set()
         self._container_id = container.id
         self._first_pid = container.pid  # which is never ours to end
+        self._roots: set[tuple[int, int]] = set()  # processes to be ended, by number and start, unmarked as they are
         self._sessions: set[int] = set()  # whose members are to be ended
-        self._others: set[tuple[int, bytes]] = set()  # processes that are not in the container
 
     @classmethod
     def of(cls, container: ContainerState) -> "HostProcesses | None":
@@ -50,8 +51,10 @@ class HostProcesses:
         Raises EngineError if it cannot tell now.
         """
         try:
-            # The engine's number may be another process's here, when its machine, or its view of pids, is another one.
-            if os.geteuid() == 0 and _is_in(container.pid, container.id):
+            # The engine's number may be another process's here, when its machine, or its view of pids, is another one;
+            # within the container itself any process would do.
+            within = container.id.encode() in _read_file("self", "cgroup")
+            if os.geteuid() == 0 and not within and _is_in(container.pid, container.id):
                 _read_file(container.pid, "environ")
                 return cls(container)
         except OSError as error:
@@ -80,17 +83,20 @@ class HostProcesses:
     def _end(
         self, markers: Sequence[str], roots: Callable[[set[str]], Sequence[int]], *, grace: float, patience: float
     ) -> tuple[int, set[str]]:
-        prefixes = tuple(marker.encode() for marker in markers)
+        prefixes = {marker: b"\0" + marker.encode() for marker in markers}
+        self._find(prefixes)
+        for pid in roots(self._seen):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+                if (process := _read(pid)) is not None:
+                    self._roots.add((pid, process.started))
+        hung_up: set[tuple[int, int]] = set()
         begin = time.monotonic()
-        self._find(prefixes, ())
-        pids = roots(self._seen)
-        hung_up: set[tuple[int, bytes]] = set()
         # Twice, since a process that forks and ends all the time can slip through one look.
-        while found := self._find(prefixes, pids) or self._find(prefixes, pids):
+        while found := self._find(prefixes) or self._find(prefixes):
             waited = time.monotonic() - begin
             if waited > grace + patience:
                 break
-            if waited >= grace:
+            if waited >= grace and (hung_up or not grace):  # however long the look took, SIGHUP comes first
                 # All of them are stopped before one can answer the end of another with a new one.
                 for number in (signal.SIGSTOP, signal.SIGKILL):
                     for pid, process in found.items():
@@ -104,20 +110,20 @@ class HostProcesses:
             gevent.sleep(PASS_INTERVAL)
         return len(found), self._seen
 
-    def _find(self, prefixes: tuple[bytes, ...], roots: Sequence[int]) -> dict[int, _Process]:
+    def _find(self, prefixes: Mapping[str, bytes]) -> dict[int, _Process]:
         # In a thread: a machine may have thousands of processes, and a look at each is a system call or three.
-        found = gevent.get_hub().threadpool.apply(self._try_to_look, (prefixes, roots))
+        found = gevent.get_hub().threadpool.apply(self._try_to_look, (prefixes,))
         if isinstance(found, OSError):
             raise found
         return found
 
-    def _try_to_look(self, prefixes: tuple[bytes, ...], roots: Sequence[int]) -> dict[int, _Process] | OSError:
+    def _try_to_look(self, prefixes: Mapping[str, bytes]) -> dict[int, _Process] | OSError:
         try:
-            return self._look(prefixes, roots)
+            return self._look(prefixes)
         except OSError as error:  # raised where it is dealt with: the pool would log a traceback
             return error
 
-    def _look(self, prefixes: tuple[bytes, ...], roots: Sequence[int]) -> dict[int, _Process]:
+    def _look(self, prefixes: Mapping[str, bytes]) -> dict[int, _Process]:
         processes: dict[int, _Process] = {}
         found: dict[int, _Process] = {}
         for name in os.listdir(_PROC):
@@ -129,36 +135,30 @@ class HostProcesses:
                 if process is None or pid == self._first_pid:
                     continue
                 processes[pid] = process
-                if self._has(pid, process) and (pid in roots or self._is_marked(pid, prefixes)):
-                    found[pid] = process
+                if _is_in(pid, self._container_id):
+                    marked = self._is_marked(_environment(pid, process), prefixes)
+                    if marked or (pid, process.started) in self._roots:
+                        found[pid] = process
         if not found and not self._sessions:
             return found
         before = -1
         while len(found) > before:
             before = len(found)
-            self._sessions.update(process.session for process in found.values())
+            self._sessions.update(process.session for process in found.values() if process.session)
             for pid, process in processes.items():
-                if pid not in found and (process.parent in found or process.session in self._sessions):
+                parent = found.get(process.parent)
+                is_child = parent is not None and parent.started <= process.started  # else the number was another's
+                if pid not in found and (is_child or process.session in self._sessions):
                     found[pid] = process
         # A session's number is free again when it has no members; who gets it then is not ours.
         self._sessions.intersection_update(process.session for process in processes.values())
         return found
 
-    def _has(self, pid: int, process: _Process) -> bool:
-        if (pid, process.started) in self._others:
-            return False
-        if _is_in(pid, self._container_id):
-            return True
-        self._others.add((pid, process.started))
-        return False
-
-    def _is_marked(self, pid: int, prefixes: tuple[bytes, ...]) -> bool:
-        marked = False
-        for variable in _read_file(pid, "environ").split(b"\0"):
-            if variable.startswith(prefixes):
-                marked = True
-                self._seen.update(prefix.decode() for prefix in prefixes if variable.startswith(prefix))
-        return marked
+    def _is_marked(self, environment: bytes, prefixes: Mapping[str, bytes]) -> bool:
+        # Not by splitting it: it may have a million variables.
+        markers = [marker for marker, prefix in prefixes.items() if prefix in environment]
+        self._seen.update(markers)
+        return bool(markers)
 
 
 def _is_in(pid: int, container_id: str) -> bool:
@@ -169,12 +169,24 @@ def _is_in(pid: int, container_id: str) -> bool:
 def _read(pid: int) -> _Process | None:
     """Read what is to be known of a process; None if it is a zombie. Raises OSError when it is gone."""
     fields = _read_file(pid, "stat").rpartition(b")")[2].split()  # from the third on, proc(5)
-    if fields[0] in (b"Z", b"X"):
+    is_zombie = fields[0] in (b"Z", b"X")
+    if is_zombie and int(fields[17]) <= 1:
         return None
-    return _Process(parent=int(fields[1]), session=int(fields[3]), started=fields[19])
+    return _Process(parent=int(fields[1]), session=int(fields[3]), started=int(fields[19]), threads_only=is_zombie)
 
 
-def _read_file(pid: int, name: str) -> bytes:
+def _environment(pid: int, process: _Process) -> bytes:
+    """Return a process's environment, with a NUL before each variable."""
+    if not process.threads_only:
+        return b"\0" + _read_file(pid, "environ")
+    environment = b""
+    for thread in os.listdir(f"{_PROC}/{pid}/task"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            environment += b"\0" + _read_file(pid, f"task/{thread}/environ")
+    return environment
+
+
+def _read_file(pid: int | str, name: str) -> bytes:
     # With as few system calls as can be: there are thousands of files to be read, again and again.
     fd = os.open(f"{_PROC}/{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
     try:

@@ -23,10 +23,16 @@ _SUFFIX = ".instance"
 
 
 def default_state_dir() -> Path:
-    """Return where the files are by default; it has to outlive a restart of the machine, so it is not in /run."""
+    """Return where the files are by default; it has to outlive a restart of the machine, so it is not in /run.
+
+    Raises SettingsError if this user has no home.
+    """
     if os.geteuid() == 0:
         return Path("/var/lib/dockerexec-ws/instances")
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "dockerexec-ws/instances"
+    try:
+        return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "dockerexec-ws/instances"
+    except RuntimeError as error:
+        raise SettingsError("this user has no home directory for the server's state: name one (--state-dir)") from error
 
 
 class Instance:

@@ -13,18 +13,25 @@ import gevent
 
 from dockerexec_ws.engine.client import Engine
 from dockerexec_ws.errors import EngineError, EngineUnavailableError, NoShellError
-from dockerexec_ws.protocol.framing import StreamDemultiplexer
+from dockerexec_ws.protocol.framing import FramingError, StreamDemultiplexer
 
 _SEEN = re.compile(rb"^seen ?(.*)$", re.MULTILINE)
-_LEFT = re.compile(rb"^left (\d+)$", re.MULTILINE)
-_USERS = re.compile(rb"^users (.*)$", re.MULTILINE)
+_LEFT = re.compile(rb"^left (\d{1,7})$", re.MULTILINE)
+_USERS = re.compile(rb"^users((?: \d+:\d+)+)$", re.MULTILINE)
+
+_MOST_USERS = 32  # as whom the script is run at once
+_LONGEST = 64 * 1024  # bytes of its output, beside the markers
+
+# What the runtime says when there is no program to run; for anything else it is worth another try.
+_NO_SHELL = ("no such file", "not found", "permission denied", "exec format error")
 
 # POSIX shell; beside its builtins only sleep, and grep if there is one: a shell reads files byte by byte. $1: tenths of
-# a second between HUP and KILL, $2: until it gives up; the rest: the variables, or how they begin. It prints "users"
-# with its own user and those of the processes that it could not look into, as UID:GID; then, when it is done, "seen"
-# with the variables that it met and "left" with the number of processes left.
+# a second between HUP and KILL, $2: until it gives up, $3: not empty if it must do without any fork, since there are no
+# pids left; the rest: the variables, or how they begin. It prints "users" with its own user and those of the processes
+# that it could not look into, as UID:GID; then, when it is done, "seen" with the variables that it met and "left" with
+# the number of processes left.
 _SCRIPT = r"""
-grace=$1 patience=$2; shift 2
+grace=$1 patience=$2 forkless=$3; shift 3
 tell_time() { # sets time, in tenths of a second
     read -r time _ </proc/uptime
     time=${time%?}
@@ -36,29 +43,50 @@ user_of() { # sets user to the numbers of a process's user and group: both have 
         case $key in Uid:) user=$value ;; Gid:) user=$user:$value; return 0 ;; esac
     done </proc/$1/status
 } 2>/dev/null
-marked() { # the files of processes that carry one of the variables, and which
+forked() { # ends the script if its shell could not fork, as some do themselves
+    [ "$1" -lt 125 ] || exit 3
+}
+find_marked() { # sets marks to the files of processes that carry one of the variables, and which
     if [ -n "$grep" ] && [ -n "$past_nul" ]; then
-        grep -aoHF "$markers" /proc/[0-9]*/environ
+        marks=$(grep -aoHF "$markers" /proc/[0-9]*/environ $threads)
+        forked $?
         return
     fi
-    for file in /proc/[0-9]*/environ; do
+    marks=
+    for file in /proc/[0-9]*/environ $threads; do
         while IFS= read -r line || [ -n "$line" ]; do
-            for marker; do case $line in *"$marker"*) echo "$file:$marker"; break 2 ;; esac; done
+            for marker; do case $line in *"$marker"*) marks="$marks $file:$marker"; break 2 ;; esac; done
         done <"$file"
     done
 } 2>/dev/null
-statuses() { # of all processes; a name, whatever is in it, has its line breaks escaped there
+read_statuses() { # sets statuses to those of all processes; a name has its line breaks, if any, escaped there
     if [ -n "$grep" ]; then
-        grep -hE '^(State|Pid|PPid|NSsid):' /proc/[0-9]*/status
+        statuses=$(grep -hE '^(State|Pid|PPid|NSsid|Threads):' /proc/[0-9]*/status)
+        forked $?
         return
     fi
+    statuses=
     for file in /proc/[0-9]*/status; do
-        while read -r line; do case $line in State:* | Pid:* | PPid:* | NSsid:*) echo "$line" ;; esac; done <"$file"
+        while read -r line; do
+            case $line in State:* | Pid:* | PPid:* | NSsid:* | Threads:*) statuses="$statuses $line" ;; esac
+        done <"$file"
     done
 } 2>/dev/null
 find_all() { # sets found to the pids, between spaces
+    read_statuses
+    threads= # of processes whose first thread has ended, and with it its environ
+    for word in $statuses; do
+        case $key:$word in
+            State:*) state=${word%:} ;;
+            Pid:*) pid=$word ;;
+            Threads:*:[01]) ;;
+            Threads:*) [ "$state" != Z ] || threads="$threads /proc/$pid/task/*/environ" ;;
+        esac
+        key=$word
+    done
+    find_marked "$@"
     found=' '
-    for pid in $(marked "$@"); do
+    for pid in $marks; do
         marker=${pid#*:}
         case $seen in *" $marker "*) ;; *) seen="$seen$marker " ;; esac
         pid=${pid#/proc/}
@@ -68,18 +96,22 @@ find_all() { # sets found to the pids, between spaces
     # At once, when the grace is over: those that fork all the time leave nobody else the time to go on.
     [ -z "$over" ] || kill -STOP $found 2>/dev/null
     alive=' ' # sessions that still have members: the number of one that has none may be somebody else's next
-    statuses=$(statuses)
     for _ in 1 2; do # descendants and members of sessions; what is missed by now the next pass finds
         for word in $statuses; do
-            case $key in State:) state=$word ;; Pid:) pid=$word ;; PPid:) parent=$word ;; esac
+            case $key in
+                State:) state=$word ;;
+                Pid:) pid=$word ;;
+                PPid:) parent=$word ;;
+                NSsid:) session=$word ;;
+            esac
             last=$key key=$word
-            [ "$last" = NSsid: ] || continue
-            case $state:$pid in Z:* | X:* | *:1 | *:$$) continue ;; esac
-            alive="$alive$word "
+            [ "$last" = Threads: ] || continue
+            case $state$word:$pid in Z[01]:* | X*:* | *:1 | *:$$) continue ;; esac
+            alive="$alive$session "
             case $found in
-                *" $pid "*) case "$ours 0 " in *" $word "*) ;; *) ours="$ours$word " ;; esac ;;
+                *" $pid "*) case "$ours 0 " in *" $session "*) ;; *) ours="$ours$session " ;; esac ;;
                 *" $parent "*) found="$found$pid " ;;
-                *) case $ours in *" $word "*) found="$found$pid " ;; esac ;;
+                *) case $ours in *" $session "*) found="$found$pid " ;; esac ;;
             esac
         done
     done
@@ -94,8 +126,11 @@ for marker; do
     markers="$markers${markers:+
 }$marker"
 done
-grep=$(grep -hE '^Pid:' /proc/$$/status 2>/dev/null)
-past_nul=$(printf 'x\0%s' "$1" | grep -aoF "$1" 2>/dev/null) # of which busybox' sees nothing
+grep= past_nul=
+if [ -z "$forkless" ]; then
+    grep=$(grep -hE '^Pid:' /proc/$$/status 2>/dev/null)
+    past_nul=$(printf 'x\0%s' "$1" | grep -aoF "$1" 2>/dev/null) # of which busybox' sees nothing
+fi
 user_of $$
 users=" $user "
 for file in /proc/[0-9]*/environ; do
@@ -128,13 +163,17 @@ while [ $((time - begin)) -le "$patience" ]; do
             kill -CONT "$pid"
         done
     fi 2>/dev/null
-    sleep 0.1 2>/dev/null || sleep 1
+    [ -n "$forkless" ] || sleep 0.1 2>/dev/null || sleep 1
     tell_time
 done
 echo seen $seen
 set -- $found
 echo "left $#"
 """
+
+
+class _BrokenOffError(EngineError):
+    """The script ended without a report."""
 
 
 class KillScript:
@@ -149,8 +188,11 @@ class KillScript:
     ) -> None:
         self._engine = engine
         self._container = container
-        self._arguments = [*(str(round(10 * seconds)) for seconds in (grace, grace + patience)), *markers]
+        self._markers = list(markers)
+        self._times = [str(round(10 * seconds)) for seconds in (grace, grace + patience)]
+        self._forkless = ""
         self._deadline = grace + patience + engine.timeout
+        self._longest = _LONGEST + sum(map(len, markers))
         self._seen: set[str] = set()
         self._users: set[str] = set()  # those that the script has run as, or does
         self._greenlets: list[gevent.Greenlet[..., int | EngineError]] = []
@@ -165,7 +207,11 @@ class KillScript:
             with gevent.Timeout(
                 self._deadline, EngineUnavailableError(f"the script did not report within {self._deadline:g} s")
             ):
-                left = self._run_as("")
+                try:
+                    left = self._run_as("")
+                except _BrokenOffError:  # perhaps there are no pids left: at once then, with what a shell has itself
+                    self._times[0], self._forkless = "0", "1"
+                    left = self._run_as("")
                 for greenlet in self._greenlets:  # which may start more of them
                     others = greenlet.get()
                     if isinstance(others, EngineError):
@@ -176,7 +222,7 @@ class KillScript:
         return left, self._seen
 
     def _run_as(self, user: str) -> int:
-        argv = ["/bin/sh", "-c", _SCRIPT, "sh", *self._arguments]
+        argv = ["/bin/sh", "-c", _SCRIPT, "sh", *self._times, self._forkless, *self._markers]
         exec_id = self._engine.create_exec(self._container, argv, environment=[], user=user)
         stream = self._engine.start_exec(exec_id, tty=False)
         try:
@@ -189,12 +235,16 @@ class KillScript:
                 if not data:
                     raise self._why(exec_id, output)
                 output += b"".join(part for _, parts in demultiplexer.feed(data) for part in parts)
+                if len(output) > self._longest:
+                    raise EngineError("the script says what it never says: something in the container interferes")
                 if not reported and (users := _USERS.search(output)):
                     reported = True
                     self._run_as_others(*users[1].decode().split())
             if seen := _SEEN.search(output):
-                self._seen.update(seen[1].decode().split())
+                self._seen.update(seen[1].decode(errors="replace").split())
             return int(left[1])
+        except FramingError as error:
+            raise EngineError(str(error)) from error
         finally:
             stream.close()
 
@@ -202,13 +252,13 @@ class KillScript:
         said = output[-200:].decode(errors="replace").strip()
         while not (state := self._engine.exec_state(exec_id)).ended:  # the engine does not order it after the output
             gevent.sleep(0.05)
-        if state.never_started:
+        if state.never_started and any(text in said.lower() for text in _NO_SHELL):
             return NoShellError(f"the image has no usable /bin/sh ({said})")
-        return EngineError(f"the script that ends processes was ended itself ({said})")
+        return _BrokenOffError(f"the script that ends processes broke off ({said})")
 
     def _run_as_others(self, own: str, *others: str) -> None:
         self._users.add(own)
-        for user in set(others) - self._users:
+        for user in sorted(set(others) - self._users)[:_MOST_USERS]:
             self._users.add(user)
             self._greenlets.append(gevent.spawn(self._try_as, user))
 

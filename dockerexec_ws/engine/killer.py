@@ -21,6 +21,7 @@ from gevent.pool import Group
 from dockerexec_ws.engine.client import ContainerState, Engine, ExecState
 from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.engine.host_processes import HostProcesses
+from dockerexec_ws.engine.instance import Instance
 from dockerexec_ws.engine.kill_script import KillScript
 from dockerexec_ws.errors import ContainerNotFoundError, EngineError, EngineUnavailableError, NoShellError
 
@@ -29,7 +30,7 @@ logger = logging.getLogger(__name__)
 GRACE = 0.5
 """Seconds between SIGHUP and SIGKILL, by default."""
 
-PATIENCE = 30.0
+PATIENCE = 10.0
 """Seconds after that in which a process may still be there: it waits for a disk, say."""
 
 GATHER = 0.02
@@ -46,6 +47,9 @@ START_TIMEOUT = 3.0
 
 FIRST_LOOK = 0.05
 """Seconds until it is looked for again; twice as long each time."""
+
+LATE_START = 600.0
+"""The same if the engine has not answered when it was told; it may have hung, and go on."""
 
 PAUSE_POLL = 0.5
 """Seconds between questions whether a paused container is paused no longer."""
@@ -77,6 +81,7 @@ class Killer:
         """How many sessions had ended whose processes could not be, when that was first tried."""
         self._engine = engine
         self._grace = grace
+        self._closed = False
         self._endings: set[_Ending] = set()  # those for which there is hope
         self._batches: dict[str, list[_Ending]] = {}  # by container; those that gather
         # By container, while there are any.
@@ -90,6 +95,8 @@ class Killer:
         the marker, has to stay open until this returns, and may be unread: closing it first makes the engine slow.
         Returns False, and logs why, if processes may be left; it goes on trying then as long as there is hope.
         """
+        if self._closed:
+            return False
         ending = _Ending(marker, process)
         self._endings.add(ending)
         self._add(container, ending)
@@ -100,7 +107,8 @@ class Killer:
         try:
             state = self._engine.container_state(container)
             if state.pid and not state.paused and HostProcesses.of(state) is None:
-                KillScript(self._engine, container, ["no such variable"], grace=0, patience=0).run()
+                nobodys = Instance.unregistered().new_marker()
+                KillScript(self._engine, container, [nobodys], grace=0, patience=0).run()
         except NoShellError as error:
             logger.error("the processes of sessions in container %s cannot be ended: %s", container, error)
         except EngineError as error:
@@ -108,6 +116,7 @@ class Killer:
 
     def close(self) -> list[str]:
         """Stop trying. Returns the markers of those whose processes could still have been ended."""
+        self._closed = True
         self._greenlets.kill(block=False)
         self._let_go(self._endings)
         return [ending.marker for ending in self._endings]
@@ -148,7 +157,9 @@ class Killer:
                 self._give_up(container, batch, error)
                 self._endings.difference_update(batch)
                 return
-            except EngineError as error:
+            except Exception as error:
+                if not isinstance(error, EngineError):  # a fault of our own must not be the last word either
+                    logger.exception("ending processes in container %s failed", container)
                 self._give_up(container, batch, error)
                 gevent.sleep(next_try)
                 next_try = min(2 * next_try, LAST_RETRY)
@@ -157,12 +168,34 @@ class Killer:
         if next_try > FIRST_RETRY:
             logger.warning("the processes that were left in container %s are ended now", container)
 
+    def _await_start(self, container: str, ending: _Ending, process: Exec) -> None:
+        """Wait until the engine runs what it was told to long ago, and end that."""
+        deadline = time.monotonic() + LATE_START
+        delay = FIRST_RETRY
+        while time.monotonic() < deadline:
+            gevent.sleep(delay)
+            delay = min(2 * delay, LAST_RETRY)
+            try:
+                state = process.state()
+            except EngineUnavailableError:
+                continue
+            except EngineError:  # it is known no longer
+                break
+            if state.ended:
+                break
+            if state.running:
+                logger.warning("the engine has started a command whose session is over: it is ended now")
+                process.start_unanswered = False
+                self._add(container, ending)
+                return
+        self._endings.discard(ending)
+
     def _let_go(self, batch: Iterable[_Ending]) -> None:
         for ending in batch:
             if not ending.ended.ready():
                 ending.ended.set(False)
 
-    def _give_up(self, container: str, batch: Sequence[_Ending], error: EngineError) -> None:
+    def _give_up(self, container: str, batch: Sequence[_Ending], error: Exception) -> None:
         """Let nobody wait any longer, and say why."""
         waiting = [ending for ending in batch if not ending.ended.ready()]
         if waiting:
@@ -181,14 +214,19 @@ class Killer:
         seen = self._end_found(container, batch) if container.pid else set()
         escaped = False
         for ending in list(batch):
+            if ending.process is None and ending.marker not in seen and container.pid and not last:
+                continue  # a server that was killed may just have told the engine to start it
             state = None if ending.marker in seen or ending.process is None else _state_of(ending.process)
             if state is not None and state.running and state.container_id != container.id:
                 batch.remove(ending)  # the container has been given another name, or another container this one
                 self._add(state.container_id, ending)
             elif state is None or state.ended or not container.pid or (last and not state.running):
                 batch.remove(ending)
-                self._endings.discard(ending)
                 ending.ended.set(True)
+                if state is not None and not state.ended and ending.process and ending.process.start_unanswered:
+                    self._greenlets.spawn(self._await_start, name, ending, ending.process)
+                else:
+                    self._endings.discard(ending)
             elif last:
                 escaped = True
         if escaped:

@@ -20,8 +20,11 @@ STALL_POLL = 0.5
 DROPPED_AFTER = 2.0
 """Seconds after a process's exit at which the engine drops what nobody has read."""
 
-AFTER_EXIT = 2 * 1024 * 1024
-"""Bytes of output taken without regard to the room once the process has ended: more is a background child's."""
+AFTER_EXIT = 16 * 1024 * 1024
+"""Bytes of output taken without regard to the room once the process has ended: more is a background child's.
+
+On a unix socket it is 1.4 MB at most; with TCP in between, also by a tunnel, the kernels on both sides hold some more.
+"""
 
 
 class Room(Protocol):

@@ -4,15 +4,18 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
 
 from dockerexec_ws.engine.pacing import Pacer
-from dockerexec_ws.errors import EngineUnavailableError
+from dockerexec_ws.errors import EngineError, EngineUnavailableError
 
 Bytes = bytes | bytearray | memoryview
 
 READ_SIZE = 256 * 1024
 _QUIET_SIZE = 1024
+_RECEIVE_BUFFER = 1024 * 1024
+_LONGEST_INTERVAL = 32767  # seconds; the kernel takes no more
 
 
 def buffered(reader: Any, sock: socket.socket) -> bytes:
@@ -55,6 +58,9 @@ class HijackedStream:
         # docker-py hands out what lies below the response's buffered reader, where the bytes are that arrived together
         # with the response's head (docker-py issues 425, 3332).
         self._response = raw._response
+        if self._response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            self._response.close()
+            raise EngineError("the engine did not open the stream of an exec")
         self._socket: socket.socket = getattr(raw, "_sock") if isinstance(raw, socket.SocketIO) else raw  # noqa: B009
         try:
             self._early = buffered(self._response.raw._fp.fp, self._socket)
@@ -65,7 +71,10 @@ class HijackedStream:
                 self._response = None
             # docker-py's timeout is for answers; a session may be silent for days.
             self._socket.settimeout(None)
-            _notice_vanishing(self._socket, timeout)
+            if self._socket.family in (socket.AF_INET, socket.AF_INET6):
+                _notice_vanishing(self._socket, timeout)
+                # Or the kernel would take 30 MB for us, which somebody who does not read is late to get.
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         except BaseException:
             self.close()
             raise
@@ -114,12 +123,11 @@ class HijackedStream:
 
 def _notice_vanishing(sock: socket.socket, timeout: float) -> None:
     """Have the kernel end a connection to a machine that has been gone for *timeout* seconds: nothing else would."""
-    if sock.family in (socket.AF_INET, socket.AF_INET6):
-        probes = 4
-        interval = max(int(timeout / (probes + 1)), 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, interval)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, interval)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, probes)
-        # Not TCP_USER_TIMEOUT: it would end the connection while the process takes no stdin. With bytes on their way it
-        # is the kernel's retransmission that gives up, after a quarter of an hour.
+    probes = 4
+    interval = min(max(int(timeout / (probes + 1)), 1), _LONGEST_INTERVAL)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, interval)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, interval)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, probes)
+    # Not TCP_USER_TIMEOUT: it would end the connection while the process takes no stdin. With bytes on their way it is
+    # the kernel's retransmission that gives up, after a quarter of an hour.

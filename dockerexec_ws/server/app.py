@@ -86,8 +86,8 @@ class App:
         settings = self._settings
         if settings.on_disconnect == "leave":
             return Instance.unregistered()
-        state_dir = Path(settings.state_dir or default_state_dir())
         try:
+            state_dir = Path(settings.state_dir or default_state_dir())
             instance = Instance.register(state_dir, self._engine.address, (self._container_id, container_id))
         except SettingsError as error:
             if settings.state_dir is not None:
@@ -102,7 +102,7 @@ class App:
     def _end_former(self, former: Instance) -> None:
         done = False
         try:
-            done = all(self._killer.end(container, former.marker) for container in former.containers)
+            done = all([self._killer.end(container, former.marker) for container in former.containers])  # noqa: C419
         finally:
             former.close(done=done)
 

@@ -21,6 +21,7 @@ _poll = monkey.get_original("select", "poll")
 # struct tcp_info (linux/tcp.h): 8 bytes, then 32-bit numbers, of which the 5th is tcpi_unacked (segments on their way)
 # and the 13th tcpi_last_ack_recv (milliseconds).
 _TCP_INFO = struct.Struct("=8x16xI28xI")
+_TCP_INFO_ACKED = struct.Struct("=120xQ")  # tcpi_bytes_acked
 # A kernel with a closed window is probed, in the end every 2 minutes, and answers.
 _PROBE_TIMEOUT = 300.0
 
@@ -87,11 +88,17 @@ class Keepalive:
             return any(event & (select.POLLRDHUP | select.POLLHUP | select.POLLERR) for _, event in poll.poll(0))
         return True  # the socket is closed
 
-    def undelivered(self) -> int:
-        """Return how many bytes were written that the peer's kernel has not acknowledged."""
-        with contextlib.suppress(OSError, ValueError):  # not every socket can tell, nor one that is closed
-            (size,) = struct.unpack("i", fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(struct.calcsize("i"))))
-            return int(size)
+    def undelivered(self) -> bool:
+        """Whether the peer's kernel has not acknowledged all that was written."""
+        with contextlib.suppress(OSError):  # not every socket can tell
+            return any(fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(struct.calcsize("i"))))
+        return False
+
+    def delivered(self) -> int:
+        """Return how many bytes the peer's kernel has acknowledged since the beginning; 0 if that cannot be told."""
+        with contextlib.suppress(OSError, AttributeError, struct.error):  # closed, not TCP, not Linux
+            info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_ACKED.size)
+            return int(_TCP_INFO_ACKED.unpack(info)[0])
         return 0
 
     def _kernel_gone(self) -> bool:
@@ -102,4 +109,4 @@ class Keepalive:
         except (OSError, AttributeError, struct.error):  # not TCP, or not Linux
             return False
         limit = self._timeout if unacknowledged else _PROBE_TIMEOUT
-        return bool(since_acknowledgement / 1000 > limit and self.undelivered())
+        return bool(since_acknowledgement / 1000 > limit) and self.undelivered()

@@ -88,6 +88,13 @@ class DockerExecServer:
         if self._server is not None or self._stopped.is_set():
             raise SettingsError("a server starts once: make a new one")
         self._app.start()
+        try:
+            self._listen()
+        except BaseException:
+            self._app.close(0)
+            raise
+
+    def _listen(self) -> None:
         if self._listener is None:
             try:
                 family = socket.AF_INET6 if ":" in self._host else socket.AF_INET

@@ -62,6 +62,8 @@ TTY_OUTPUT_LIMIT = 256 * 1024
 STDIN_LIMIT = 8 * 1024 * 1024
 """Bytes of stdin waiting for the process above which a client, which was sent 101 long before, is not read from."""
 
+_MORE_THAN_PINGS = 512  # bytes between two looks
+
 _CODE_BYTES = {code: bytes([code]) for code in (Code.STDOUT, Code.STDERR)}
 
 PATIENCE = 1.0
@@ -139,7 +141,7 @@ class Session:
     def run(self) -> SessionEnd:
         """Run the session; return when the peer is told, the connection closed and no process left."""
         try:
-            self._start()
+            self._guard(self._start)
             end = self._wait_for_end()
         except gevent.GreenletExit:  # the server that called us is going away
             self.shutdown()
@@ -185,10 +187,12 @@ class Session:
                 self._websocket.close(end.close_code, patience=PATIENCE)
         finally:
             # The stream stays open until the killer has reported, but no longer: see Killer.end, and read_output.
-            if killing is not None:
-                killing.join()
-            if self._exec is not None:
-                self._exec.close()
+            try:
+                if killing is not None:
+                    killing.join()
+            finally:
+                if self._exec is not None:
+                    self._exec.close()
         # What there is for the peer still arrives, however slowly it reads.
         if self._writer is not None:
             self._writer.join()
@@ -200,11 +204,11 @@ class Session:
         return self._on_disconnect == "leave" and end.cause in (Cause.PEER_GONE, Cause.SHUTDOWN)
 
     def _watch_limits(self) -> None:
-        undelivered = 0
+        delivered = 0
         while (limit := self._limits.left())[0] > 0:
             gevent.sleep(min(limit[0], self._limits.interval))
-            before, undelivered = undelivered, self._websocket.undelivered
-            if undelivered < before:  # a slow peer takes what has been written long ago
+            before, delivered = delivered, self._websocket.delivered
+            if delivered - before > _MORE_THAN_PINGS:  # a slow peer takes what was read from the engine long ago
                 self._limits.active()
         if self._ended.ready():  # all that is left to be done is waiting for the peer
             self._output.abort()

@@ -180,9 +180,9 @@ class WebSocket:
         self._socket.close()
 
     @property
-    def undelivered(self) -> int:
-        """How many bytes the kernel has taken and the peer's has not acknowledged, as far as can be told."""
-        return self._keepalive.undelivered()
+    def delivered(self) -> int:
+        """How many bytes the peer's kernel has acknowledged, as far as can be told."""
+        return self._keepalive.delivered()
 
     def watch(self) -> None:
         """Look after the peer while nobody receives: ping it when that is due, end the connection if it is gone."""

@@ -9,6 +9,7 @@ import time
 import gevent
 import pytest
 
+from dockerexec_ws.engine import host_processes as host_processes_module
 from dockerexec_ws.engine import killer as killer_module
 from dockerexec_ws.engine.client import Engine
 from dockerexec_ws.engine.exec import Exec
@@ -16,6 +17,7 @@ from dockerexec_ws.engine.host_processes import HostProcesses
 from dockerexec_ws.engine.instance import Instance
 from dockerexec_ws.engine.kill_script import KillScript
 from dockerexec_ws.engine.killer import Killer
+from dockerexec_ws.errors import EngineError, EngineUnavailableError
 from tests.conftest import processes, running_container, wait_until
 from tests.standin import StandInEngine, frame
 
@@ -76,6 +78,14 @@ def start(engine):
         victim.process.close()
 
 
+def assert_left(api, container, expected):
+    """These processes are left, and no others; the script that ends them has said so, and may just be ending itself."""
+    wait_until(lambda: processes(api, container) == expected, timeout=2)
+
+
+# Leaves what the runtime takes to start a script, and no more.
+FULL = "trap '' HUP; for i in {1..33}; do sleep 1000 & done; echo up; wait"
+
 TREE = "trap '' HUP TERM; setsid sleep 1000 & sleep 1000 & (sleep 1000 & sleep 1000) & cat /dev/zero"
 
 
@@ -88,7 +98,7 @@ def test_many_sessions_that_end_at_once_are_ended_together(killer, start, contai
     gevent.joinall(greenlets)
     assert [greenlet.value for greenlet in greenlets] == [True] * 10
     assert time.monotonic() - begin < 4
-    assert processes(docker_api, container) == ["sleep 555"]
+    assert_left(docker_api, container, ["sleep 555"])
     assert bystander.end(killer)
     assert killer.failures == 0
 
@@ -108,7 +118,7 @@ def test_a_stopped_process_ends_too(killer, start, container, docker_api):
     victim = start(container, "sleep 1000 & kill -STOP $!; echo up; wait")
     victim.up()
     assert victim.end(killer)
-    assert processes(docker_api, container) == []
+    assert_left(docker_api, container, [])
 
 
 def test_an_image_whose_user_is_not_root(killer, start, docker_api):
@@ -116,7 +126,7 @@ def test_an_image_whose_user_is_not_root(killer, start, docker_api):
         victim = start(container, TREE)
         wait_until(lambda: len(processes(docker_api, container)) >= 5)
         assert victim.end(killer)
-        assert processes(docker_api, container) == []
+        assert_left(docker_api, container, [])
         victim.process.close()  # the engine removes no container as long as output is unread
 
 
@@ -125,14 +135,14 @@ def test_processes_of_other_users(killer, start, container, docker_api, user):
     victim = start(container, f'setsid setpriv {user} bash -c "{TREE}" >/dev/null & setpriv {user} sleep 999 & wait')
     wait_until(lambda: len(processes(docker_api, container)) >= 7)
     assert victim.end(killer)
-    assert processes(docker_api, container) == []
+    assert_left(docker_api, container, [])
 
 
 def test_processes_with_a_cleared_environment(killer, start, container, docker_api):
     victim = start(container, "env -i setsid sleep 1000 & setsid env -i bash -c 'sleep 1000 & sleep 1000' & sleep 1000")
     wait_until(lambda: len(processes(docker_api, container)) >= 6)
     assert victim.end(killer)
-    assert processes(docker_api, container) == []
+    assert_left(docker_api, container, [])
 
 
 def test_a_first_process_that_clears_its_own_environment(engine, killer, way, start, own_container, docker_api, caplog):
@@ -185,7 +195,7 @@ def test_an_image_with_busybox_only(killer, busybox_container, start, docker_api
     victim = start(busybox_container, TREE, shell="sh")
     wait_until(lambda: len(processes(docker_api, busybox_container)) >= 6)
     assert victim.end(killer)
-    assert processes(docker_api, busybox_container) == ["sleep 555"]
+    assert_left(docker_api, busybox_container, ["sleep 555"])
     assert bystander.end(killer)
 
 
@@ -200,9 +210,13 @@ def test_an_image_without_a_shell(killer, way, container_without_shell, start, d
     assert ("may be left" in caplog.text) == (way == "script")
 
 
-def test_what_can_be_ended_needs_no_word(killer, container, caplog):
+def test_what_can_be_ended_needs_no_word_and_ends_nothing(killer, start, container, docker_api, caplog):
+    bystander = start(container, "X='no such variable DOCKEREXEC_WS_SESSION=' exec sleep 555")
+    wait_until(lambda: processes(docker_api, container) == ["sleep 555"])
     killer.check(container)
     assert caplog.text == ""
+    assert_left(docker_api, container, ["sleep 555"])
+    assert bystander.end(killer)
 
 
 NAMES = ["x) S 1 1 {sid}", "x) S 1 1 {sid}\\n", "\\n) S {sid} 1 {sid}", "a b (c) d", "%%d $x *"]
@@ -216,7 +230,7 @@ def test_a_processs_name_decides_nothing(killer, start, container, docker_api, n
     victim = start(container, f"printf '{comm}' >/proc/$$/comm; (sleep 9; :) & echo up; wait")
     victim.up()
     assert victim.end(killer)
-    assert processes(docker_api, container) == ["sleep 555"]
+    assert_left(docker_api, container, ["sleep 555"])
     assert bystander.end(killer)
 
 
@@ -227,13 +241,49 @@ def test_processes_that_fork_all_the_time(killer, start, container, docker_api):
     begin = time.monotonic()
     assert victim.end(killer)
     assert time.monotonic() - begin < 20
-    wait_until(lambda: processes(docker_api, container) == [], timeout=2)  # the script itself may just be ending
+    assert_left(docker_api, container, [])
 
 
 def test_a_process_that_is_only_about_to_start(killer, start, container, docker_api):
     for _ in range(5):
         assert start(container, "sleep 1000").end(killer)
-        assert processes(docker_api, container) == []
+        assert_left(docker_api, container, [])
+
+
+def test_a_process_that_starts_long_after_the_engine_was_told(engine, container, docker_api, monkeypatch, caplog):
+    """The request to start it hung for longer than its session lasted."""
+    monkeypatch.setattr(killer_module, "START_TIMEOUT", 0.2)
+    marker = Instance.unregistered().new_marker()
+    process = Exec(engine, container, ["sleep", "1000"], tty=False, marker=marker)
+    start_exec = engine.start_exec
+    streams = []
+
+    def hang(*arguments, **options):
+        gevent.spawn_later(1.5, lambda: streams.append(start_exec(*arguments, **options)))
+        raise EngineUnavailableError("the engine did not answer")
+
+    monkeypatch.setattr(engine, "start_exec", hang)
+    with pytest.raises(EngineUnavailableError):
+        process.start()
+    killer = Killer(engine)
+    assert killer.end(container, marker, process)
+    assert not streams
+    wait_until(lambda: streams)
+    wait_until(lambda: "whose session is over" in caplog.text)
+    assert_left(docker_api, container, [])
+    wait_until(lambda: not killer._endings)
+    streams[0].close()
+
+
+def test_a_process_that_the_engine_refused_to_start_is_not_waited_for(engine, own_container, docker_api):
+    marker = Instance.unregistered().new_marker()
+    process = Exec(engine, own_container, ["true"], tty=False, marker=marker)
+    docker_api.kill(own_container)
+    with pytest.raises(EngineError):
+        process.start()
+    killer = Killer(engine)
+    assert killer.end(own_container, marker, process)
+    assert killer.close() == []
 
 
 def test_all_sessions_of_an_instance(engine, killer, container, docker_api):
@@ -247,9 +297,101 @@ def test_all_sessions_of_an_instance(engine, killer, container, docker_api):
         process.start()
     wait_until(lambda: len(processes(docker_api, container)) == 3)
     assert killer.end(container, instances[0].marker)
-    assert processes(docker_api, container) == ["sleep 555"]
+    assert_left(docker_api, container, ["sleep 555"])
     assert killer.end(container, instances[1].marker)
     for process in execs:
+        process.close()
+
+
+def test_an_environment_of_megabytes_holds_up_nobody(killer, start, container, docker_api):
+    script = (
+        "x=$(printf '%0100000d' 0); for i in {1..15}; do export v$i=$x; done; for i in {1..15}; do sleep 1000 & done"
+    )
+    large = start(container, f"{script}; echo up; wait")
+    large.up()
+    victim = start(container, "echo up; sleep 999")
+    victim.up()
+    begin = time.monotonic()
+    assert victim.end(killer)
+    assert time.monotonic() - begin < 3
+    assert large.end(killer)
+    assert_left(docker_api, container, [])
+
+
+def test_what_gets_the_number_of_an_ended_first_process_is_not_taken_for_it(engine, start, container, monkeypatch):
+    """The engine's word on an exec's first process is of a moment ago."""
+    bystander = start(container, "echo up; exec sleep 555")
+    bystander.up()
+    pid = bystander.process.state().pid
+    state = engine.container_state(container)
+    host = HostProcesses(state)
+    host._roots = {(pid, 0)}  # as if another process had had the number
+    assert host._look({"A=b": b"\0A=b"}) == {}
+    (found,) = HostProcesses(state)._look({"": b"\0" + bystander.marker.encode()})
+    assert found == pid
+    assert bystander.end(Killer(engine))
+
+
+def test_a_server_within_the_container_cannot_know_the_engines_numbers(engine, container, monkeypatch):
+    state = engine.container_state(container)
+    assert HostProcesses.of(state) is not None
+    own = host_processes_module._read_file("self", "cgroup")
+    read_file = host_processes_module._read_file
+    monkeypatch.setattr(
+        host_processes_module,
+        "_read_file",
+        lambda pid, name: own + state.id.encode() if pid == "self" else read_file(pid, name),
+    )
+    assert HostProcesses.of(state) is None
+
+
+def test_sighup_comes_first_however_long_a_look_takes(engine, way, start, container, docker_api, monkeypatch):
+    victim = start(container, "trap 'echo bye; exit' HUP; echo up; while :; do sleep 0.05; done")
+    victim.up()
+    if way == "host":
+        look = HostProcesses._look
+        monkeypatch.setattr(HostProcesses, "_look", lambda *arguments: time.sleep(0.3) or look(*arguments))
+    assert victim.end(Killer(engine, grace=0.25))
+    assert b"bye" in bytes(victim.process.read() if way == "host" else b"bye")
+
+
+def test_a_script_that_says_too_much_is_not_listened_to(tmp_path, caplog):
+    with StandInEngine(tmp_path / "s", stream=frame(1, b"x" * 100_000)) as standin:
+        assert not Killer(Engine(standin.address, timeout=1)).end("c", "A=b")
+    assert "says what it never says" in caplog.text
+
+
+def test_an_answer_that_makes_no_sense_is_no_last_word(tmp_path, caplog):
+    with StandInEngine(tmp_path / "s", states=[{}]) as standin:
+        process = Exec(Engine(standin.address, timeout=1), "c", ["x"], tty=False, marker="A=b")
+        with pytest.raises(EngineError, match="no sense"):
+            process.state()
+
+
+def test_a_fault_of_our_own_is_no_last_word(engine, start, container, docker_api, monkeypatch, caplog):
+    monkeypatch.setattr(killer_module, "FIRST_RETRY", 0.1)
+    victim = start(container, "echo up; sleep 1000")
+    victim.up()
+    killer = Killer(engine)
+    with monkeypatch.context() as patched:
+        patched.setattr(HostProcesses, "_look", lambda *_: 1 / 0)
+        assert not victim.end(killer)
+    assert killer.failures == 1
+    assert "ZeroDivisionError" in caplog.text
+    assert_left(docker_api, container, [])
+
+
+def test_a_container_with_no_pids_left(engine, docker_api, monkeypatch):
+    """The script's shell cannot fork then."""
+    without_host_processes(monkeypatch)
+    with running_container(docker_api, host_config={"pids_limit": 40}) as container:
+        process = Exec(engine, container, ["bash", "-c", FULL], tty=False, marker="DEWT=1234567890")
+        process.start()
+        assert b"up" in bytes(process.read())
+        killer = Killer(engine)
+        ended = killer.end(container, "DEWT=1234567890", process)
+        wait_until(lambda: processes(docker_api, container) == [], timeout=30)
+        assert ended or killer.failures
         process.close()
 
 
@@ -266,7 +408,7 @@ def test_a_paused_container_is_waited_for(killer, start, own_container, docker_a
     assert not ending.ready()
     docker_api.unpause(own_container)
     assert ending.get(timeout=3)
-    assert processes(docker_api, own_container) == []
+    assert_left(docker_api, own_container, [])
 
 
 def test_a_container_that_has_another_name_by_now(killer, start, own_container, docker_api):

@@ -115,8 +115,10 @@ def random_cuts(server, rng, count):
     chosen = [(rng.choice(list(CUTS)), rng.choice(WAYS), type(rng)(rng.random())) for _ in range(count)]
     pool = Pool(8)
     greenlets = [pool.spawn(CUTS[stage], server, own, way) for stage, way, own in chosen]
-    for greenlet in greenlets:
-        greenlet.get()
+    try:
+        gevent.joinall(greenlets, raise_error=True)
+    finally:
+        pool.kill()
     return [(stage, way) for stage, way, _ in chosen]
 
 

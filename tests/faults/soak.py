@@ -70,8 +70,8 @@ class Soak:
             Peer.made.pop().socket.close()
 
     @contextlib.contextmanager
-    def _bystander(self, longest=5.0):
-        with Bystander(self._server.url, longest=longest) as bystander:
+    def _bystander(self):
+        with Bystander(self._server.url) as bystander:
             yield
         self.longest_echo = max(self.longest_echo, bystander.longest_echo)
         self.counts["lines echoed to bystanders"] += bystander.lines
@@ -89,9 +89,10 @@ class Soak:
                 gevent.spawn(scenarios.garbage, self._server, self._rng, connections),
                 gevent.spawn(list, scenarios.slowloris(self._server, slow)),
             ]
-            gevent.joinall(jobs)
-            for job in jobs:
-                job.get()
+            try:
+                gevent.joinall(jobs, raise_error=True)
+            finally:
+                gevent.killall(jobs)
         self.counts["garbage connections"] += connections
         self.counts["slow connections"] += slow
 
@@ -101,7 +102,7 @@ class Soak:
 
     def engine_hangs(self):
         self._unstarted += 3
-        with self._bystander(longest=30.0):
+        with Bystander(self._server.url, longest=30.0):
             harms.engine_hangs(self._server, self._engine, self._rng.randrange(5, 30), ENGINE_TIMEOUT)
 
     def container_kills(self):
@@ -163,15 +164,16 @@ def main(minutes, seed):
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         os.environ["DOCKEREXEC_WS_STATE_DIR"] = str(folder / "state")
-        engine = stack.enter_context(private_engine())
+        engine = stack.enter_context(private_engine(tempfile.gettempdir()))
         engine.up()
         disk = stack.enter_context(harms.small_disk(folder / "disk", "16m"))
         api = stack.enter_context(contextlib.closing(docker.APIClient(engine.address)))
         server = ServerProcess(NAME, engine.address, *OPTIONS, log=disk / "log", descriptors=DESCRIPTORS)
         stack.enter_context(server)
-        began = time.monotonic()
         soak = Soak(server, engine, api, disk, random.Random(seed))
+        began = time.monotonic()
         telling = gevent.spawn(tell, soak, began)
+        click.echo("the soak begins")
         try:
             soak.run(began + 60 * minutes)
         except KeyboardInterrupt:

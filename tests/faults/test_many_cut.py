@@ -16,7 +16,7 @@ from tests.peer import Peer
 from tests.private_engine import NAME
 
 GRACE = 0.5  # the server's default
-BOUND = GRACE + 1.0
+BOUND = GRACE + 1.0 * TIMEOUT / 60
 IDLE = 0.2  # of a core
 _MARK = b"FAULTS_SESSION="
 

@@ -63,6 +63,15 @@ def test_an_engine_that_does_not_answer():
         DockerExecServer("c", port=0, docker_host="tcp://127.0.0.1:1").start()
 
 
+def test_a_server_that_could_not_listen_leaves_nothing(docker_host, container, tmp_path):
+    with DockerExecServer(container, port=0, docker_host=docker_host) as server:
+        port = int(server.url.split(":")[2].split("/")[0])
+        with pytest.raises(ListenError):
+            DockerExecServer(container, port=port, docker_host=docker_host).start()
+        assert len(list((tmp_path / "state").iterdir())) == 1
+    assert list((tmp_path / "state").iterdir()) == []
+
+
 def test_a_server_starts_once(docker_host, container):
     with DockerExecServer(container, port=0, docker_host=docker_host) as server:
         with pytest.raises(SettingsError, match="once"):

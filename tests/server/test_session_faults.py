@@ -75,11 +75,30 @@ def test_a_start_that_the_engine_refuses(tmp_path, caplog):
         ) as server,
         Peer(server.url, "x") as peer,
     ):
-        standin.refuses_start = True
+        standin.start_answer = b"409 Conflict", {"message": "container c0ffee is not running"}
         transcript = Transcript(peer)
     assert transcript.errors == ["container c0ffee is not running"]
     assert transcript.close_code == 1011
     assert "Traceback" not in caplog.text
+
+
+def test_a_start_that_opens_no_stream(tmp_path):
+    with (
+        StandInEngine(tmp_path / "s") as standin,
+        DockerExecServer("c", port=0, path="x", docker_host=standin.address, engine_timeout=1) as server,
+        Peer(server.url, "x") as peer,
+    ):
+        standin.start_answer = b"200 OK", {}
+        transcript = Transcript(peer)
+    assert transcript.errors == ["the engine did not open the stream of an exec"]
+    assert transcript.close_code == 1011
+
+
+def test_a_fault_at_the_start_ends_the_session_too(run, monkeypatch, caplog):
+    monkeypatch.setattr(session_module.Exec, "start", lambda _: 1 / 0)
+    transcript = run(states=[UNKNOWN])
+    assert transcript.errors == ["internal error"]
+    assert transcript.close_code == 1011
 
 
 def test_a_fault_of_our_own_ends_the_session_without_details(run, monkeypatch, caplog):
