@@ -357,7 +357,9 @@ def test_sighup_comes_first_however_long_a_look_takes(engine, way, start, contai
 
 def test_a_script_that_says_too_much_is_not_listened_to(tmp_path, caplog):
     with StandInEngine(tmp_path / "s", stream=frame(1, b"x" * 100_000)) as standin:
-        assert not Killer(Engine(standin.address, timeout=1)).end("c", "A=b")
+        killer = Killer(Engine(standin.address, timeout=1))
+        assert not killer.end("c", "A=b")
+        killer.close()
     assert "says what it never says" in caplog.text
 
 
@@ -392,6 +394,7 @@ def test_a_container_with_no_pids_left(engine, docker_api, monkeypatch):
         ended = killer.end(container, "DEWT=1234567890", process)
         wait_until(lambda: processes(docker_api, container) == [], timeout=30)
         assert ended or killer.failures
+        killer.close()
         process.close()
 
 
