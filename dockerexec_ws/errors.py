@@ -36,6 +36,10 @@ class EngineUnavailableError(EngineError):
     """The engine does not answer, or broke off in the middle."""
 
 
+class EngineTimeoutError(EngineUnavailableError):
+    """The engine did not answer in time; what it was asked it may still do."""
+
+
 class ContainerNotFoundError(EngineError):
     """The engine has no container of that name or id."""
 

@@ -131,6 +131,7 @@ def test_each_gunicorn_worker_is_one(own_container, docker_host, docker_api, tmp
             assert len(processes(docker_api, own_container)) == 3
             peers[living].close()
             wait_until(lambda: processes(docker_api, own_container) == [], timeout=3)
+            wait_until(lambda: len(list(state.iterdir())) == 2)  # the killed one's is done
         finally:
             gunicorn.terminate()
             gunicorn.wait(timeout=20)

@@ -11,7 +11,13 @@ import requests
 from docker.utils import kwargs_from_env
 
 from dockerexec_ws.engine.stream import HijackedStream
-from dockerexec_ws.errors import ContainerNotFoundError, EngineError, EngineUnavailableError, SettingsError
+from dockerexec_ws.errors import (
+    ContainerNotFoundError,
+    EngineError,
+    EngineTimeoutError,
+    EngineUnavailableError,
+    SettingsError,
+)
 
 DEFAULT_SOCKET = "/var/run/docker.sock"
 
@@ -181,7 +187,7 @@ class Engine:
     @contextlib.contextmanager
     def _request(self) -> Iterator[None]:
         """Bound the time of what is asked in the ``with`` block, and make its errors this package's own."""
-        late = EngineUnavailableError(f"the Docker Engine did not answer within {self.timeout:g} s")
+        late = EngineTimeoutError(f"the Docker Engine did not answer within {self.timeout:g} s")
         try:
             with gevent.Timeout(self.timeout, late):
                 yield

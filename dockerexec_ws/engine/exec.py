@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from dockerexec_ws.engine.client import Engine, ExecState
 from dockerexec_ws.engine.stream import READ_SIZE, Bytes, HijackedStream
-from dockerexec_ws.errors import EngineError, EngineUnavailableError
+from dockerexec_ws.errors import EngineError, EngineTimeoutError, EngineUnavailableError
 
 RESIZE_TIMEOUT = 5.0
 """Seconds within which a resize is tried again: the exec may not have started yet."""
@@ -37,7 +37,7 @@ class Exec:
         self.start_unanswered = True
         try:
             self._stream = self._engine.start_exec(self._id, tty=self.tty)
-        except EngineUnavailableError:
+        except EngineTimeoutError:
             raise
         except EngineError:
             self.start_unanswered = False

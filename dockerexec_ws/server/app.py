@@ -102,7 +102,9 @@ class App:
     def _end_former(self, former: Instance) -> None:
         done = False
         try:
-            done = all([self._killer.end(container, former.marker) for container in former.containers])  # noqa: C419
+            ending = [gevent.spawn(self._killer.end, container, former.marker) for container in former.containers]
+            gevent.joinall(ending)
+            done = all(greenlet.value for greenlet in ending)
         finally:
             former.close(done=done)
 

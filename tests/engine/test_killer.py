@@ -17,7 +17,7 @@ from dockerexec_ws.engine.host_processes import HostProcesses
 from dockerexec_ws.engine.instance import Instance
 from dockerexec_ws.engine.kill_script import KillScript
 from dockerexec_ws.engine.killer import Killer
-from dockerexec_ws.errors import EngineError, EngineUnavailableError
+from dockerexec_ws.errors import EngineError, EngineTimeoutError
 from tests.conftest import processes, running_container, wait_until
 from tests.standin import StandInEngine, frame
 
@@ -260,10 +260,10 @@ def test_a_process_that_starts_long_after_the_engine_was_told(engine, container,
 
     def hang(*arguments, **options):
         gevent.spawn_later(1.5, lambda: streams.append(start_exec(*arguments, **options)))
-        raise EngineUnavailableError("the engine did not answer")
+        raise EngineTimeoutError("the engine did not answer")
 
     monkeypatch.setattr(engine, "start_exec", hang)
-    with pytest.raises(EngineUnavailableError):
+    with pytest.raises(EngineTimeoutError):
         process.start()
     killer = Killer(engine)
     assert killer.end(container, marker, process)
@@ -322,7 +322,7 @@ def test_what_gets_the_number_of_an_ended_first_process_is_not_taken_for_it(engi
     """The engine's word on an exec's first process is of a moment ago."""
     bystander = start(container, "echo up; exec sleep 555")
     bystander.up()
-    pid = bystander.process.state().pid
+    pid = wait_until(lambda: bystander.process.state().pid)
     state = engine.container_state(container)
     host = HostProcesses(state)
     host._roots = {(pid, 0)}  # as if another process had had the number

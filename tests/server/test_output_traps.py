@@ -73,7 +73,7 @@ def test_a_paused_client_whose_process_exits_delays_nobody(serve):
             assert peer.transcript().exit_code == 3
             assert time.monotonic() - begin < number * 0.5 + 1
         wait_until(lambda: len(server.sessions) == 1)
-        assert server.sessions[0].exit_code == 7
+        wait_until(lambda: server.sessions[0].exit_code == 7)
         paused.resume()
         assert len(paused.transcript().stdout) == 9_500_000
 
