@@ -107,4 +107,5 @@ def test_60_sessions_are_cut_off(start, harmed, harmed_api, rng, options, spread
         sys.stdout.write(f"longest echo of {bystander.lines} {bystander.longest_echo:.2f} s\n")
         share = wait_until(lambda: (share := cpu_share(harmed.processes("dockerd "))) < IDLE and (share,))
         sys.stdout.write(f"the engine then takes {share[0]:.2f} of a core\n")
-    assert max(took) < BOUND
+    # One that is cut while others are being ended has to wait until they gather for the next time.
+    assert max(took) < BOUND + spread
