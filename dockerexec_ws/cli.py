@@ -14,7 +14,10 @@ import gevent
 from click.core import ParameterSource
 
 from dockerexec_ws import __version__
+from dockerexec_ws.config import read_config
 from dockerexec_ws.errors import DockerExecError, SettingsError
+from dockerexec_ws.server.access.bearer import new_token
+from dockerexec_ws.server.policy import Command
 from dockerexec_ws.server.server import DockerExecServer
 from dockerexec_ws.server.settings import LEAST_OUTPUT_LIMIT, ON_DISCONNECT, Settings
 
@@ -39,6 +42,31 @@ class _Words(click.ParamType[tuple[str, ...]]):
             self.fail(f"{value!r} cannot be split into words: {error}", param, ctx)
 
 
+class _Command(click.ParamType[Command]):
+    """A pattern for a first word, or all words of a command, split as a shell does."""
+
+    name = "words"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Command:
+        words = _Words().convert(value, param, ctx)
+        if not words:
+            self.fail("a command has a word at least", param, ctx)
+        return words[0] if isinstance(value, str) and len(words) == 1 else words
+
+
+def _load_config(ctx: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
+    """Have the policy file's options taken where neither a flag nor the environment gives one."""
+    if path is not None:
+        try:
+            ctx.default_map = read_config(path, ctx)
+        except SettingsError as error:
+            raise click.ClickException(str(error)) from error
+    return path
+
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
 @click.group(
     invoke_without_command=True,
     context_settings={
@@ -51,10 +79,33 @@ class _Words(click.ParamType[tuple[str, ...]]):
     "and so on; a flag goes before that. The engine: flag, then DOCKEREXEC_WS_DOCKER_HOST or "
     "DOCKEREXEC_WS_DOCKER_SOCKET, then DOCKER_HOST, then /var/run/docker.sock.",
 )
-@click.option("--container", metavar="NAME", required=True, help="Name or id of the container to run commands in.")
+@click.option(
+    "--config",
+    type=_FILE,
+    is_eager=True,
+    callback=_load_config,
+    help="The policy file (TOML), which can give all other options; flags and the environment go before it.",
+)
+@click.option("--check-config", is_flag=True, help="Only check the settings.")
+@click.option("--container", metavar="NAME", help="Name or id of the container to run commands in.")
+@click.option(
+    "--allow-container",
+    metavar="PATTERN",
+    multiple=True,
+    help="Instead: names of containers among which clients choose, by PATH/CONTAINER.",
+)
+@click.option(
+    "--allow-container-label", metavar="KEY[=VALUE]", multiple=True, help="The same, by the containers' labels."
+)
+@click.option("--allow-own-container", is_flag=True, help="Allow the container as well that the server itself runs in.")
 @click.option("--host", default="127.0.0.1", help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, help="Port to listen on; 0 takes a free one.")
 @click.option("--path", show_default="one that nobody can guess", help="Path of the URL.")
+@click.option("--certfile", type=_FILE, help="The server's certificate, with its chain (PEM): speak TLS.")
+@click.option("--keyfile", type=_FILE, help="Its key (PEM). SIGHUP has both read again.")
+@click.option(
+    "--client-ca", type=_FILE, help="Authorities (PEM) whose clients' certificates tell by their name who they are."
+)
 @click.option("--docker-host", metavar="URL", help="The engine, as in DOCKER_HOST (unix:///PATH, tcp://HOST:PORT).")
 @click.option("--docker-socket", metavar="PATH", help="The engine, as the path of its unix socket.")
 @click.option(
@@ -142,6 +193,68 @@ class _Words(click.ParamType[tuple[str, ...]]):
     help="Seconds in which sessions may end by themselves at SIGTERM.",
 )
 @click.option(
+    "--token-file",
+    type=_FILE,
+    help="Tokens by which clients tell who they are, IDENTITY:SHA256HEX a line; `dockerexec-ws token` makes them.",
+)
+@click.option("--jwt-key-file", type=_FILE, help="The key (PEM), or the secret, of signed tokens (JWT).")
+@click.option("--jwt-issuer", help="Who has to have issued them.")
+@click.option("--jwt-audience", help="For whom they have to be.")
+@click.option("--identity-header", metavar="NAME", help="Header in which a trusted proxy tells who a client is.")
+@click.option(
+    "--trusted-proxy", metavar="CIDR", multiple=True, help="Network of reverse proxies whose forwarded headers count."
+)
+@click.option(
+    "--allow-unauthenticated",
+    is_flag=True,
+    help="Let in whoever reaches the port, from other machines, too, without knowing who it is.",
+)
+@click.option(
+    "--allow-origin",
+    metavar="ORIGIN",
+    multiple=True,
+    help="Origin of web pages that may connect beside its own; *: any.",
+)
+@click.option(
+    "--allow-host", metavar="NAME", multiple=True, help="Name, beside loopback's, that the server goes by; *: any."
+)
+@click.option(
+    "--max-sessions-per-identity",
+    type=click.IntRange(0),
+    default=_DEFAULTS.max_sessions_per_identity,
+    help="How many sessions at a time one identity may have; 0: --max-sessions.",
+)
+@click.option(
+    "--max-sessions-per-address",
+    type=click.IntRange(0),
+    default=_DEFAULTS.max_sessions_per_address,
+    help="The same for one address.",
+)
+@click.option(
+    "--max-starts-per-minute",
+    type=click.IntRange(0),
+    default=_DEFAULTS.max_starts_per_minute,
+    help="How many sessions an identity, or an address, may start within a minute; 0: any number.",
+)
+@click.option(
+    "--allow-command",
+    type=_Command(),
+    metavar="WORDS",
+    multiple=True,
+    default=_DEFAULTS.allow_command,
+    help="One word: a pattern of the first word of commands; more: a whole command. Any by default.",
+)
+@click.option("--allow-tty/--no-allow-tty", default=True, help="Whether a client may have a terminal.")
+@click.option("--allow-user", metavar="PATTERN", multiple=True, help="User as whom a client may run commands.")
+@click.option("--allow-workdir", metavar="PATTERN", multiple=True, help="Working directory that it may ask for.")
+@click.option("--allow-env", metavar="PATTERN", multiple=True, help="Environment variable that it may set.")
+@click.option("--allow-privileged", is_flag=True, help="Let a client ask for all privileges.")
+@click.option("--read-only", is_flag=True, help="Let clients only look on: stdin is refused.")
+@click.option(
+    "--audit-log", metavar="FILE", help="Where a line of JSON is kept for each start, refusal and end; -: stderr."
+)
+@click.option("--audit-optional", is_flag=True, help="Start sessions also when the audit log cannot be written.")
+@click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
     default="warning",
@@ -153,10 +266,22 @@ def command(ctx: click.Context, /, **_: Any) -> None:
     """Serve docker exec over WebSockets: whoever reaches the port, and knows the path, can run commands.
 
     Prints one line, "listening on ws://HOST:PORT/PATH", when it accepts connections. SIGTERM and SIGINT tell every
-    client and end every process; a second one stops at once.
+    client and end every process; a second one stops at once. SIGHUP has the TLS files read again.
     """
     if ctx.invoked_subcommand is None:
         _serve(_settings(ctx))
+
+
+@command.command()
+@click.argument("identity")
+def token(identity: str) -> None:
+    """Make a token for IDENTITY: print it, and on stderr the line for --token-file."""
+    try:
+        new, line = new_token(identity)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(new)
+    click.echo(line, err=True)
 
 
 def main() -> None:
@@ -171,29 +296,44 @@ def app_settings_from_environment() -> tuple[str, dict[str, Any]]:
     """
     try:
         settings = _settings(command.make_context("dockerexec-ws", [], resilient_parsing=False))
-    except click.UsageError as error:
+    except click.ClickException as error:
         raise SettingsError(error.format_message()) from error
     if settings["path"] is None:
         raise SettingsError(
             f"{ENVIRONMENT_PREFIX}_PATH is missing: each worker process would make a path of its own; set it, to "
             "something that nobody can guess unless the server asks who they are"
         )
+    if any(settings[name] for name in ("certfile", "keyfile", "client_ca")):
+        raise SettingsError("certfile, keyfile and client_ca are for the server by itself: give this one's its own TLS")
     container = settings.pop("container")
-    for name in ("host", "port", "handshake_timeout", "log_level"):  # the WSGI server's own affairs
+    for name in ("check_config", *_OF_THE_SERVER):
         del settings[name]
     return container, settings
 
 
+_OF_THE_SERVER = ("host", "port", "handshake_timeout", "certfile", "keyfile", "client_ca", "log_level")
+_BY_WHOM = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP)  # who goes first
+
+
 def _settings(ctx: click.Context) -> dict[str, Any]:
     settings = dict(ctx.params)
-    given = [ctx.get_parameter_source(name) for name in ("docker_host", "docker_socket")]
-    if ParameterSource.COMMANDLINE in given and ParameterSource.ENVIRONMENT in given:  # a flag goes before that
-        settings["docker_host" if given[0] is ParameterSource.ENVIRONMENT else "docker_socket"] = None
+    del settings["config"]
+    if not any(settings[name] for name in ("container", "allow_container", "allow_container_label")):
+        raise click.UsageError(
+            "Missing option '--container': which container to serve (or --allow-container, --allow-container-label).",
+            ctx,
+        )
+    engine = [name for name in ("docker_host", "docker_socket") if settings[name]]
+    given = [ctx.get_parameter_source(name) for name in engine]
+    if len(engine) == 2 and given[0] is not given[1]:
+        first = next(source for source in _BY_WHOM if source in given)
+        settings[engine[1 - given.index(first)]] = None
     return settings
 
 
 def _serve(settings: Mapping[str, Any]) -> None:
     options = dict(settings)
+    check_only = options.pop("check_config")
     logging.basicConfig(
         stream=sys.stderr,
         level=options.pop("log_level").upper(),
@@ -201,6 +341,9 @@ def _serve(settings: Mapping[str, Any]) -> None:
     )
     try:
         server = DockerExecServer(options.pop("container"), **options)
+        if check_only:
+            click.echo("the settings are in order")
+            return
         server.start()
     except DockerExecError as error:
         raise click.ClickException(str(error)) from error
@@ -213,6 +356,14 @@ def _serve(settings: Mapping[str, Any]) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stop, number)
+    gevent.signal_handler(signal.SIGHUP, _reload, server)
     click.echo(f"listening on {server.url}")
     sys.stdout.flush()
     server.serve_forever()
+
+
+def _reload(server: DockerExecServer) -> None:
+    try:
+        server.reload()
+    except SettingsError as error:
+        logging.getLogger(__name__).error("nothing was read again: %s", error)

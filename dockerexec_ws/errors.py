@@ -62,3 +62,18 @@ class LimitExceededError(DockerExecError):
     """A session has used up what it may."""
 
     close_code = 1008
+
+
+class AuditError(DockerExecError):
+    """The audit log cannot be written, and nothing may happen without it."""
+
+    close_code = 1013
+
+    def __init__(self) -> None:
+        super().__init__("the server cannot keep its audit log")
+
+
+class QuotaError(DockerExecError):
+    """An identity, or an address, has as many sessions as it may have."""
+
+    close_code = 1013

@@ -40,8 +40,11 @@ class Peer:
         *argv,
         tty=None,
         query=None,
+        host=None,
         headers=(),
         extensions=None,
+        subprotocols=None,
+        ssl_context=None,
         receive_buffer=None,
         send_at_once=b"",
         timeout=30.0,
@@ -56,8 +59,17 @@ class Peer:
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.connect((parts.hostname, parts.port))
-        self.protocol = ClientProtocol(parse_uri(f"{url}?{query}"), extensions=extensions, max_size=None)
+        if ssl_context is not None:
+            self.socket.settimeout(timeout)  # for the handshake only
+            self.socket = ssl_context.wrap_socket(self.socket, server_hostname=parts.hostname)
+            self.socket.settimeout(None)
+        self.protocol = ClientProtocol(
+            parse_uri(f"{url}?{query}"), extensions=extensions, subprotocols=subprotocols, max_size=None
+        )
         request = self.protocol.connect()
+        if host is not None:
+            del request.headers["Host"]
+            request.headers["Host"] = host
         for name, value in headers:
             request.headers[name] = value
         self.protocol.send_request(request)

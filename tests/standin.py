@@ -18,15 +18,26 @@ class StandInEngine:
     """Answers on a unix socket at *path*.
 
     *stream* is sent in the same segment as the head of the answer to an exec's start; *states* are the answers to exec
-    inspect, one after the other, the last one for ever. ``requests`` collects "METHOD path" of what was asked.
+    inspect, one after the other, the last one for ever. ``requests`` collects "METHOD path" of what was asked,
+    ``bodies`` that and the body.
     """
 
-    def __init__(self, path, *, stream=b"", states=({"Running": False, "ExitCode": 0, "Pid": 1},), hang_on=None):
+    def __init__(
+        self,
+        path,
+        *,
+        stream=b"",
+        states=({"Running": False, "ExitCode": 0, "Pid": 1},),
+        hang_on=None,
+        api_version="1.41",
+    ):
         self.address = f"unix://{path}"
         self.stream = stream
         self.states = list(states)
         self.hang_on = hang_on
         self.requests = []
+        self.bodies = []
+        self.api_version = api_version
         self.resize_failures = 0
         self.start_answer = None
         listener = socket.socket(socket.AF_UNIX)
@@ -48,10 +59,11 @@ class StandInEngine:
                 while (header := reader.readline().strip()) != b"":
                     if header.lower().startswith(b"content-length:"):
                         length = int(header.split(b":")[1])
-                reader.read(length)
+                body = reader.read(length)
                 method, path, _ = line.decode().split()
-                path = path.removeprefix("/v1.41")
+                path = path.removeprefix(f"/v{self.api_version}")
                 self.requests.append(f"{method} {path}")
+                self.bodies.append((self.requests[-1], json.loads(body or b"{}")))
                 if self.hang_on and self.hang_on in path:
                     gevent.sleep(3600)
                 if path.endswith("/start") and self.start_answer is None:
@@ -67,7 +79,7 @@ class StandInEngine:
 
     def _answer(self, path):
         if path == "/version":
-            return b"200 OK", {"ApiVersion": "1.41", "MinAPIVersion": "1.12"}
+            return b"200 OK", {"ApiVersion": self.api_version, "MinAPIVersion": "1.12"}
         if path.startswith("/containers/") and path.endswith("/json"):
             return b"200 OK", {"Id": "c0ffee", "State": {"Pid": 1}}
         if path.endswith("/start"):

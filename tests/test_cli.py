@@ -38,7 +38,7 @@ def running(*arguments, **environment):
     with subprocess.Popen(**command(*arguments, **environment)) as process:
         try:
             line = process.stdout.readline()
-            assert line.startswith("listening on ws://"), process.stderr.read()
+            assert line.startswith(("listening on ws://", "listening on wss://")), process.stderr.read()
             yield process, line.removeprefix("listening on ").strip()
         finally:
             process.kill()

@@ -159,6 +159,20 @@ def test_a_missing_setting_is_an_error_at_import(docker_host, container, variabl
     assert text in result.stderr.rsplit("SettingsError: ")[-1]
 
 
+def test_tls_files_of_a_server_that_is_not_this_one(docker_host, container):
+    """Dropped without a word, a client_ca would ask nobody for a certificate."""
+    settings = {"DOCKEREXEC_WS_CONTAINER": container, "DOCKEREXEC_WS_PATH": "x", "DOCKER_HOST": docker_host}
+    result = subprocess.run(
+        [sys.executable, "-c", "from gevent import monkey; monkey.patch_all(); import dockerexec_ws.wsgi"],
+        env=os.environ | settings | {"DOCKEREXEC_WS_CLIENT_CA": "/x"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert "client_ca are for the server by itself" in result.stderr.rsplit("SettingsError: ")[-1]
+
+
 def test_without_patching_the_import_says_what_to_do(docker_host, container):
     settings = {"DOCKEREXEC_WS_CONTAINER": container, "DOCKEREXEC_WS_PATH": "x", "DOCKER_HOST": docker_host}
     code = "import dockerexec_ws.wsgi"
@@ -167,3 +181,25 @@ def test_without_patching_the_import_says_what_to_do(docker_host, container):
     )
     assert "NotPatchedError" in result.stderr
     assert "monkey.patch_all()" in result.stderr
+
+
+def test_a_policy_file(start, tmp_path):
+    """What is the server's own is gunicorn's affair there; the rest counts, and the environment goes before it."""
+    (tmp_path / "policy.toml").write_text(
+        "[server]\nport = 1\npath = 'other'\n[requests]\nallow_command = ['echo']\n[access]\nallow_host = ['a.example']"
+    )
+    server = start(STOCK, DOCKEREXEC_WS_CONFIG=str(tmp_path / "policy.toml"))
+    with Peer(server.url, "echo", "x", headers=[("Origin", "http://a.example")], host="a.example") as peer:
+        assert Transcript(peer).stdout == b"x\n"
+    assert Transcript(Peer(server.url, "true")).errors == ["command: not allowed"]
+
+
+def test_a_mistake_in_the_policy_file_is_an_error_at_import(tmp_path):
+    (tmp_path / "policy.toml").write_text("[server]\nport = '80'\n")
+    settings = {"DOCKEREXEC_WS_CONFIG": str(tmp_path / "policy.toml"), "DOCKEREXEC_WS_PATH": "x"}
+    code = "from gevent import monkey; monkey.patch_all(); import dockerexec_ws.wsgi"
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | settings, cwd=ROOT, capture_output=True, text=True, timeout=30
+    )
+    assert result.returncode == 1
+    assert "server.port: " in result.stderr.rsplit("SettingsError: ")[-1]

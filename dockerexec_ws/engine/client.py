@@ -2,8 +2,10 @@
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from urllib.parse import quote
 
 import docker
 import gevent
@@ -28,7 +30,9 @@ def engine_address(docker_host: str | None, docker_socket: str | None) -> str | 
     Raises SettingsError when both are.
     """
     if docker_host and docker_socket:
-        raise SettingsError("give the engine as an address (docker host) or as a unix socket's path, not both")
+        raise SettingsError(
+            "give the engine as an address (docker_host) or as a unix socket's path (docker_socket), not both"
+        )
     return f"unix://{docker_socket}" if docker_socket else docker_host or None
 
 
@@ -44,8 +48,10 @@ class ContainerState:
     """
 
     id: str
-    pid: int
-    paused: bool
+    pid: int = 0
+    paused: bool = False
+    name: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +129,13 @@ class Engine:
                     f"the engine has no container {name!r}: start it, or name another (docker ps tells which run)"
                 ) from error
             state = answer.get("State") or {}
-            return ContainerState(answer["Id"], state.get("Pid") or 0, bool(state.get("Paused")))
+            return ContainerState(
+                answer["Id"],
+                state.get("Pid") or 0,
+                bool(state.get("Paused")),
+                answer.get("Name", "").removeprefix("/"),
+                (answer.get("Config") or {}).get("Labels") or {},
+            )
 
     def create_exec(
         self,
@@ -132,31 +144,52 @@ class Engine:
         *,
         environment: Sequence[str],
         user: str = "",
+        workdir: str = "",
+        privileged: bool = False,
         stdin: bool = False,
         tty: bool = False,
+        size: tuple[int, int] | None = None,
     ) -> str:
         """Create an exec and return its id (API: POST /containers/(id)/exec).
 
-        *environment* has ``NAME=VALUE`` strings; an empty *user* is the container's own.
+        *environment* has ``NAME=VALUE`` strings; an empty *user* or *workdir* is the container's own. *size* is the
+        terminal's rows and columns; before API 1.42 (``sizes_at_create``) it has no effect.
 
         Raises ContainerNotFoundError, EngineUnavailableError, EngineError (a container that is not running, say).
         """
+        data = {
+            "AttachStdin": stdin,
+            "AttachStdout": True,
+            "AttachStderr": True,
+            "Tty": tty,
+            "Cmd": list(argv),
+            "Env": list(environment),
+            "User": user,
+            "WorkingDir": workdir,
+            "Privileged": privileged,
+        }
+        if tty:
+            # The engine's default, Ctrl-P Ctrl-Q, would withhold a Ctrl-P and end the session with a made-up code.
+            # There is no "none": this sequence is one that nobody types.
+            data["DetachKeys"] = "ctrl-@,ctrl-^,ctrl-@,ctrl-_,ctrl-@,ctrl-^,ctrl-@,ctrl-_"
+        if size is not None and self.sizes_at_create:
+            data["ConsoleSize"] = list(size)
+        # docker-py's exec_create has no parameter for ConsoleSize; it is a requests.Session.
+        url = f"{self.api.base_url}/v{self.api.api_version}/containers/{quote(container, safe='')}/exec"
         with self._request():
+            response = self.api.post(url, json=data, timeout=self.timeout + 1)
             try:
-                created = self.api.exec_create(
-                    container,
-                    list(argv),
-                    stdin=stdin,
-                    tty=tty,
-                    user=user,
-                    environment=list(environment),
-                    # The engine's default, Ctrl-P Ctrl-Q, would withhold a Ctrl-P and end the session with a made-up
-                    # code. There is no "none": this sequence is one that nobody types.
-                    detach_keys="ctrl-@,ctrl-^,ctrl-@,ctrl-_,ctrl-@,ctrl-^,ctrl-@,ctrl-_" if tty else None,
-                )
-            except docker.errors.NotFound as error:
-                raise ContainerNotFoundError("the container is gone") from error
-            return str(created["Id"])
+                response.raise_for_status()
+            except requests.exceptions.HTTPError as error:
+                if response.status_code == HTTPStatus.NOT_FOUND:
+                    raise ContainerNotFoundError("the container is gone") from error
+                docker.errors.create_api_error_from_http_exception(error)
+            return str(response.json()["Id"])
+
+    @property
+    def sizes_at_create(self) -> bool:
+        """Whether a terminal can have its size from the beginning: since API 1.42."""
+        return tuple(map(int, self.api.api_version.split("."))) >= (1, 42)
 
     def start_exec(self, exec_id: str, *, tty: bool) -> HijackedStream:
         """Start an exec and return its stream (API: POST /exec/(id)/start).

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from dockerexec_ws.engine.client import Engine, ExecState
 from dockerexec_ws.engine.stream import READ_SIZE, Bytes, HijackedStream
@@ -17,16 +18,29 @@ _LONGEST_DELAY = 0.25
 class Exec:
     """A command in *container*: created by the constructor, run by ``start``, which comes before all else.
 
-    *marker* is an environment variable, ``NAME=VALUE``, by which its processes are known in the container.
+    *marker* is an environment variable, ``NAME=VALUE``, by which its processes are known in the container; *options*
+    are those of ``Engine.create_exec``.
 
     Raises ContainerNotFoundError, EngineUnavailableError, EngineError (a container that is not running, say).
     """
 
-    def __init__(self, engine: Engine, container: str, argv: Sequence[str], *, tty: bool, marker: str) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        container: str,
+        argv: Sequence[str],
+        *,
+        tty: bool,
+        marker: str,
+        environment: Sequence[str] = (),
+        **options: Any,
+    ) -> None:
         self.tty = tty
-        self.marker = marker
         self._engine = engine
-        self._id = engine.create_exec(container, argv, stdin=True, tty=tty, environment=[marker])
+        # The marker last: of two values of a variable that is the one that counts.
+        self._id = engine.create_exec(
+            container, argv, stdin=True, tty=tty, environment=[*environment, marker], **options
+        )
         self.start_unanswered = False
         """Whether the engine was told to run the command and has not said a word: it may run it any time."""
         self._stream: HijackedStream | None = None
@@ -82,7 +96,7 @@ class Exec:
 
     @property
     def _started(self) -> HijackedStream:
-        assert self._stream is not None, "start() comes first"
+        assert self._stream is not None, "start() comes first"  # nosec B101  # a slip of the caller's
         return self._stream
 
     def resize(self, rows: int, columns: int) -> None:

@@ -105,6 +105,17 @@ class Instance:
             else:
                 os.close(fd)
 
+    def uses(self, container: str) -> None:
+        """Note one more container in which sessions run; on the disk before anything runs in it."""
+        if self._fd < 0 or container in self.containers:
+            return
+        try:
+            os.write(self._fd, f"{container}\n".encode())
+            os.fsync(self._fd)
+        except OSError as error:
+            logger.warning("what a kill of this server leaves in container %s stays: %s", container, error.strerror)
+        self.containers = (*self.containers, container)
+
     def new_marker(self) -> str:
         """Return a marker for a new session, ``NAME=VALUE``, which nobody can guess."""
         return self.marker + secrets.token_hex(16)

@@ -236,7 +236,7 @@ class Killer:
         try:
             container = self._engine.container_state(name)
         except ContainerNotFoundError:  # or it has another name by now
-            return ContainerState(id="", pid=0, paused=False)
+            return ContainerState(id="")
         if container.paused:
             raise _PausedError(f"container {name} is paused")
         return container

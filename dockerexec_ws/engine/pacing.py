@@ -65,7 +65,7 @@ class _Turn:
 
     def _wake(self) -> None:
         self._watcher.stop()
-        assert self._woken is not None
+        assert self._woken is not None  # nosec B101  # for the type checker: there is a watcher while somebody waits
         self._woken.set()
         self._woken = None
 

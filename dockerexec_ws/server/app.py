@@ -1,12 +1,13 @@
 """The WSGI application: which request becomes a session, and how many there may be."""
 
+import contextlib
 import functools
 import logging
 import secrets
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import gevent
 from gevent import monkey
@@ -16,11 +17,19 @@ from websockets.frames import CloseCode
 from dockerexec_ws.engine.client import Engine, engine_address
 from dockerexec_ws.engine.instance import Instance, default_state_dir
 from dockerexec_ws.engine.killer import Killer
-from dockerexec_ws.errors import NotPatchedError, RequestRefusedError, SettingsError
+from dockerexec_ws.errors import AuditError, DockerExecError, NotPatchedError, QuotaError, SettingsError
 from dockerexec_ws.protocol.messages import error_message
-from dockerexec_ws.server.session import Session
+from dockerexec_ws.server.access.admission import Admission, Client
+from dockerexec_ws.server.access.authenticators import authenticators_of
+from dockerexec_ws.server.access.identity import Environ
+from dockerexec_ws.server.access.rate import Rate
+from dockerexec_ws.server.audit import AuditLog
+from dockerexec_ws.server.policy import Policy
+from dockerexec_ws.server.request import parse_request
+from dockerexec_ws.server.session import Cause, Session, SessionEnd
 from dockerexec_ws.server.settings import Settings
-from dockerexec_ws.server.upgrade import Environ, RefusedError, end_of_request, upgrade
+from dockerexec_ws.server.targets import AllowedContainers, FixedContainer, Targets
+from dockerexec_ws.server.upgrade import RefusedError, end_of_request, note_local_address, upgrade
 from dockerexec_ws.server.websocket import WebSocket
 
 logger = logging.getLogger(__name__)
@@ -34,6 +43,9 @@ REFUSAL_PATIENCE = 2.0
 SHUTDOWN_TIMEOUT = 3.0
 """Seconds within which all sessions have to end at a shutdown, beside the grace; what remains is cut."""
 
+LOGGED_REFUSALS = 60
+"""Refusals in a minute, for each address, that the audit log tells of: a stranger must not fill the disk."""
+
 _RETRY_AFTER = 5
 _EVENTS = ("session", "session added", "session removed")
 
@@ -41,10 +53,22 @@ _EVENTS = ("session", "session added", "session removed")
 class App:
     """The application, as ``create_app`` makes it of ``Settings``; nothing is asked of the engine before ``start``."""
 
-    def __init__(self, container_id: str, **options: Any) -> None:
-        if not container_id:
-            raise SettingsError("the container's name is empty")
+    def __init__(self, container_id: str | None = None, **options: Any) -> None:
         self._settings = settings = Settings(**options)
+        if bool(container_id) == bool(settings.allow_container or settings.allow_container_label):
+            raise SettingsError(
+                "give either one container for all sessions, by its name (which is not empty), or those among which "
+                "the clients choose (allow_container, allow_container_label)"
+            )
+        self.authenticators = authenticators_of(settings)
+        """The ways in which clients can tell who they are; none: only this machine gets in."""
+        self._admission = Admission(
+            self.authenticators,
+            allow_unauthenticated=settings.allow_unauthenticated,
+            allow_origins=settings.allow_origin,
+            allow_hosts=settings.allow_host,
+            trusted_proxies=settings.trusted_proxy,
+        )
         self.path = "/" + (secrets.token_urlsafe(16) if settings.path is None else settings.path.strip("/"))
         """The path that is served, with its leading slash."""
         self.sessions: list[Session] = []
@@ -58,6 +82,16 @@ class App:
             ping_interval=settings.ping_interval,
             ping_timeout=settings.ping_timeout,
         )
+        self._policy = Policy(
+            commands=settings.allow_command,
+            tty=settings.allow_tty,
+            users=settings.allow_user,
+            workdirs=settings.allow_workdir,
+            environment=settings.allow_env,
+            privileged=settings.allow_privileged,
+        )
+        self._starts = Rate(settings.max_starts_per_minute)
+        self._refusals = Rate(LOGGED_REFUSALS)
         self._subscribers: dict[str, list[Callable[[Any], object]]] = {event: [] for event in _EVENTS}
         self._started = False
         self._draining = False
@@ -76,19 +110,32 @@ class App:
         settings = self._settings
         self._engine = Engine(self._engine_address, timeout=settings.engine_timeout, connections=settings.max_sessions)
         self._killer = Killer(self._engine, grace=settings.grace)
-        container = self._engine.container_state(self._container_id)
-        self._instance = self._register(container.id)
+        self._audit = AuditLog(settings.audit_log, optional=settings.audit_optional)
+        if self._container_id:
+            fixed = FixedContainer(
+                self._engine, self._container_id, fresh=bool(self._audit), allow_own=settings.allow_own_container
+            )
+            self._targets: Targets = fixed
+            self._instance = self._register((self._container_id, fixed.state.id))
+            self._tasks.spawn(self._killer.check, fixed.state.id)
+        else:
+            self._targets = AllowedContainers(
+                self._engine,
+                settings.allow_container,
+                settings.allow_container_label,
+                allow_own=settings.allow_own_container,
+            )
+            self._instance = self._register(())
         self._started = True
-        self._tasks.spawn(self._killer.check, container.id)
 
-    def _register(self, container_id: str) -> Instance:
+    def _register(self, containers: tuple[str, ...]) -> Instance:
         """Make this server known to its successors, and see to what its predecessors left. Raises SettingsError."""
         settings = self._settings
         if settings.on_disconnect == "leave":
             return Instance.unregistered()
         try:
             state_dir = Path(settings.state_dir or default_state_dir())
-            instance = Instance.register(state_dir, self._engine.address, (self._container_id, container_id))
+            instance = Instance.register(state_dir, self._engine.address, containers)
         except SettingsError as error:
             if settings.state_dir is not None:
                 raise
@@ -141,11 +188,12 @@ class App:
             left = [marker for marker in self._killer.close() if marker.startswith(self._instance.marker)]
             self._instance.close(done=not left)
             self._tasks.kill(block=False)
+            self._audit.close()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request; that of a session when the session is over."""
         try:
-            self._admit(environ)
+            client = self._admit(environ)
             websocket = self._upgrade(environ)
         except RefusedError as refusal:
             if environ.get("wsgi.websocket") is None:
@@ -153,11 +201,11 @@ class App:
                 return [refusal.body]
             self._refuse(self._upgrade(environ), refusal.text, refusal.close_code)
         else:
-            self._serve(environ, websocket)
+            self._serve(environ, websocket, client)
         return end_of_request(environ)
 
-    def _admit(self, environ: Environ) -> None:
-        """Let pass what may become a session; raises RefusedError."""
+    def _admit(self, environ: Environ) -> Client:
+        """Let pass what may become a session, and tell whose; raises RefusedError."""
         if not self.serves(environ):
             raise RefusedError(404, "There is nothing here.")
         if self._draining:
@@ -167,49 +215,127 @@ class App:
                 [("Retry-After", str(_RETRY_AFTER))],
                 close_code=CloseCode.TRY_AGAIN_LATER,
             )
-        if not _same_origin(environ):
-            raise RefusedError(403, "Pages of another origin may not connect.")
+        note_local_address(environ)
+        try:
+            return self._admission.admit(environ)
+        except RefusedError as refusal:
+            address, origin = self._admission.address(environ), environ.get("HTTP_ORIGIN")
+            if refusal.status[:3] in ("401", "403") and not self._refusals.wait(address):
+                self._refusals.note(address)
+                with contextlib.suppress(AuditError):  # refused it is in any case
+                    self._audit.write("refusal", reason=refusal.text, identity=None, address=address, origin=origin)
+            raise
 
     def serves(self, environ: Environ) -> bool:
-        """Whether a request is for the application's path."""
-        return secrets.compare_digest(environ.get("PATH_INFO", "").encode("latin-1"), self.path.encode())
+        """Whether a request is for the application's path, or, if clients choose a container, for one below it."""
+        return self._choice(environ) is not None
+
+    def _choice(self, environ: Environ) -> str | None:
+        """Return what a request's path has below the application's, "" for nothing; None if it is another path."""
+        path: bytes = environ.get("PATH_INFO", "").encode("latin-1")
+        base = self.path.rstrip("/").encode()
+        if self._targets.chosen:
+            path, below = path[: len(base)], path[len(base) :]
+            if secrets.compare_digest(path, base) and below[:1] in (b"", b"/"):
+                return below[1:].decode(errors="replace")
+        elif secrets.compare_digest(path, self.path.encode()):
+            return ""
+        return None
+
+    def _record(
+        self, session: Session, event: str, duration: float | None = None, end: SessionEnd | None = None
+    ) -> None:
+        """Write a line on a session to the audit log. Raises AuditError at its start."""
+        fields: dict[str, object] = {
+            "session": session.id,
+            "identity": session.client.name,
+            "address": session.client.address,
+            "origin": session.client.origin,
+            "container": session.target.id,
+            "container_name": session.target.name,
+            "argv": session.argv,
+            "user": session.user,
+            "tty": session.tty,
+        }
+        if end is None:
+            self._audit.write(event, **fields)
+            return
+        fields |= {
+            "exit_code": session.exit_code if end.cause is Cause.EXITED else None,  # else it is our own signal's
+            "ending": end.text or end.cause.value,
+            "bytes_in": session.bytes_in,
+            "bytes_out": session.bytes_out,
+            "duration": round(duration or 0.0, 3),
+        }
+        with contextlib.suppress(AuditError):  # it is over in any case
+            self._audit.write(event, **fields)
 
     def _refuse(self, websocket: WebSocket, text: str, close_code: int) -> None:
         websocket.send_soon(error_message(text))
         websocket.close(close_code, patience=REFUSAL_PATIENCE)
 
-    def _serve(self, environ: Environ, websocket: WebSocket) -> None:
+    def _serve(self, environ: Environ, websocket: WebSocket, client: Client) -> None:
         greenlet = cast("gevent.Greenlet[..., object]", gevent.getcurrent())
         try:
             self._pool.add(greenlet, blocking=False)
         except PoolFull:
-            self._refuse(websocket, "Too many sessions active!", CloseCode.TRY_AGAIN_LATER)
+            self._refuse_session(websocket, client, "Too many sessions active!", CloseCode.TRY_AGAIN_LATER)
             return
         session: Session | None = None
+        begin = time.monotonic()
         try:
-            argv, tty = _parse_query(environ.get("QUERY_STRING", ""))
-            session = Session(
-                websocket,
-                self._engine,
-                self._killer,
-                self._container_id,
-                self._instance.new_marker(),
-                (*self._settings.wrapper_command, *argv),
-                tty=tty,
-                settings=self._settings,
-            )
-            self.sessions.append(session)
-            self._emit("session", session)
-            self._emit("session added", len(self.sessions))
-            session.run()
-        except RequestRefusedError as error:
-            self._refuse(websocket, str(error), error.close_code)
+            session = self._start_session(environ, websocket, client)
+            end = session.run()
+            self._record(session, "end", time.monotonic() - begin, end)
+        except DockerExecError as error:
+            self._refuse_session(websocket, client, str(error), error.close_code)
         finally:
             websocket.abort()
             self._pool.discard(greenlet)
             if session is not None:
                 self.sessions.remove(session)
                 self._emit("session removed", len(self.sessions))
+
+    def _refuse_session(self, websocket: WebSocket, client: Client, text: str, close_code: int) -> None:
+        who = {"identity": client.name, "address": client.address, "origin": client.origin}
+        with contextlib.suppress(AuditError):  # refused it is in any case
+            self._audit.write("refusal", reason=text, **who)
+        self._refuse(websocket, text, close_code)
+
+    def _start_session(self, environ: Environ, websocket: WebSocket, client: Client) -> Session:
+        """Decide on what a client asks for, before anything is created. Raises DockerExecError."""
+        request = client.narrowing.apply(parse_request(environ.get("QUERY_STRING", "")))
+        self._policy.check(request)
+        target = self._targets.find(self._choice(environ) or "", client.narrowing.containers)
+        self._check_quotas(client)  # from here on nothing else runs until the session counts
+        self._instance.uses(target.reference)
+        session = Session(
+            websocket,
+            self._engine,
+            self._killer,
+            self._instance.new_marker(),
+            client=client,
+            target=target,
+            request=request,
+            settings=self._settings,
+        )
+        self._record(session, "start")
+        for key in client.quota_keys:
+            self._starts.note(key)
+        self.sessions.append(session)
+        self._emit("session", session)
+        self._emit("session added", len(self.sessions))
+        return session
+
+    def _check_quotas(self, client: Client) -> None:
+        """Raise QuotaError if there may be no further session of that identity, or from that address, now."""
+        most = self._settings.max_sessions_per_identity, self._settings.max_sessions_per_address
+        for key, limit, what in zip(client.quota_keys, most, ("identity", "address"), strict=True):
+            running = sum(key in session.client.quota_keys for session in self.sessions)
+            if key and limit and running >= limit:
+                raise QuotaError(f"too many sessions of this {what} are active")
+            if key and self._starts.wait(key):
+                raise QuotaError(f"too many sessions of this {what} were started within a minute")
 
     def _emit(self, event: str, argument: object) -> None:
         for callback in self._subscribers[event]:
@@ -232,7 +358,7 @@ class Mount:
         return (self.app if self.app.serves(environ) else self._wsgi_app)(environ, start_response)
 
 
-def create_app(container_id: str, **options: Any) -> App:
+def create_app(container_id: str | None = None, **options: Any) -> App:
     """Make the WSGI application; *options* are those of ``App``.
 
     Raises SettingsError, NotPatchedError, EngineUnavailableError, ContainerNotFoundError.
@@ -242,36 +368,6 @@ def create_app(container_id: str, **options: Any) -> App:
     return app
 
 
-def mount(wsgi_app: WSGIApp, container_id: str, **options: Any) -> Mount:
+def mount(wsgi_app: WSGIApp, container_id: str | None = None, **options: Any) -> Mount:
     """Put the application beside an existing one, under one server; arguments and errors as for ``create_app``."""
     return Mount(wsgi_app, create_app(container_id, **options))
-
-
-def _same_origin(environ: Environ) -> bool:
-    """Whether the request comes from no web page, or from one of the host and port that it goes to."""
-    origin = environ.get("HTTP_ORIGIN")
-    if origin is None:
-        return True
-    try:
-        theirs = urlsplit(origin)
-        ours = urlsplit(f"{theirs.scheme}://{environ.get('HTTP_HOST', '')}")
-        return bool(theirs.hostname) and theirs.hostname == ours.hostname and _port(theirs) == _port(ours)
-    except ValueError:  # no URL: a port that is no number, say
-        return False
-
-
-def _port(url: SplitResult) -> int | None:
-    return url.port or {"http": 80, "https": 443}.get(url.scheme)
-
-
-def _parse_query(query: str) -> tuple[list[str], bool]:
-    """Return argv and tty; raises RequestRefusedError."""
-    try:
-        fields = parse_qsl(query.encode("latin-1").decode(), keep_blank_values=True, errors="strict")
-    except UnicodeDecodeError as error:
-        raise RequestRefusedError("the query parameters are not UTF-8") from error
-    argv = [value for key, value in fields if key == "command"]
-    if not argv:
-        raise RequestRefusedError("no command was given: add a query parameter command=... for each word of it")
-    tty = [value for key, value in fields if key == "tty"]
-    return argv, tty[-1:] != [] and tty[-1].lower() == "true"

@@ -9,19 +9,23 @@ from dockerexec_ws.server.settings import Settings
 
 
 class Limits:
-    """The limits of one session, counted from now on; a limit of 0 is none."""
+    """The limits of one session, counted from now on; a limit of 0 is none.
 
-    def __init__(self, settings: Settings) -> None:
+    *deadline*, in seconds since 1970, is in addition to those of the settings.
+    """
+
+    def __init__(self, settings: Settings, deadline: float | None = None) -> None:
         self._idle_timeout = settings.idle_timeout
         self._max_duration = settings.max_duration
         self._max_output = settings.max_output
         self._output = 0
         self._began = self._active = time.monotonic()
+        self._deadline = None if deadline is None else self._began + deadline - time.time()
 
     @property
     def timed(self) -> bool:
         """Whether time is limited."""
-        return bool(self._idle_timeout or self._max_duration)
+        return bool(self._idle_timeout or self._max_duration or self._deadline is not None)
 
     def active(self) -> None:
         """Note that something was moved."""
@@ -40,6 +44,8 @@ class Limits:
             both.append((self._active + self._idle_timeout - now, f"nothing moved for {self._idle_timeout:g} s"))
         if self._max_duration:
             both.append((self._began + self._max_duration - now, f"it lasted {self._max_duration:g} s"))
+        if self._deadline is not None:
+            both.append((self._deadline - now, "its deadline has passed"))
         left, text = min(both)
         return left, f"session limit: {text}"
 

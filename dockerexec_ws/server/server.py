@@ -3,81 +3,67 @@
 import errno
 import logging
 import socket
-import time
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-import gevent
 from gevent.event import Event
-from gevent.pywsgi import WSGIServer
 
 from dockerexec_ws.errors import ListenError, SettingsError
+from dockerexec_ws.server.access.admission import certificate_name
+from dockerexec_ws.server.access.peer import is_loopback
 from dockerexec_ws.server.app import App
+from dockerexec_ws.server.http_server import HttpServer
 from dockerexec_ws.server.session import Session
+from dockerexec_ws.server.tls import TlsFiles
 from dockerexec_ws.server.upgrade import Handler
 
-ACCEPT_AGAIN = 0.1
-"""Seconds until a connection is accepted again when there were no descriptors left for it."""
-
-_WARN_AGAIN = 60.0
-_USED_UP = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-
 logger = logging.getLogger(__name__)
-
-
-class _WSGIServer(WSGIServer):
-    """Waits for descriptors where gevent's would wait and log a traceback each time."""
-
-    _warned = 0.0
-
-    def do_read(self) -> Any:
-        try:
-            return super().do_read()
-        except OSError as error:
-            if error.errno not in _USED_UP:
-                raise
-            if not self._warned or time.monotonic() - self._warned > _WARN_AGAIN:
-                self._warned = time.monotonic()
-                logger.warning("no connection can be accepted, until others end: %s (ulimit -n)", error.strerror)
-            self.stop_accepting()
-            gevent.spawn_later(ACCEPT_AGAIN, self._accept_again)
-            return None
-
-    def _accept_again(self) -> None:
-        if self.started:
-            self.start_accepting()
 
 
 class DockerExecServer:
     """Serves sessions in the container *container_id* (a name or id) at ``url``.
 
     *host* and *port* are where to listen (port 0 takes a free one), unless *listener*, a socket that listens already,
-    is given. *handshake_timeout* is the seconds within which a request's head has to be complete. The other options
-    are those of ``dockerexec_ws.server.settings.Settings``.
+    is given. *handshake_timeout* is the seconds within which a request's head has to be complete. *certfile* and
+    *keyfile* (PEM) make it speak TLS; with *client_ca* a client's certificate tells who it is. The other options are
+    those of ``dockerexec_ws.server.settings.Settings``.
 
     Raises SettingsError.
     """
 
     def __init__(
         self,
-        container_id: str,
+        container_id: str | None = None,
         *,
         host: str = "127.0.0.1",
         port: int = 8080,
         listener: socket.socket | None = None,
         handshake_timeout: float = Handler.request_timeout,
+        certfile: Path | str | None = None,
+        keyfile: Path | str | None = None,
+        client_ca: Path | str | None = None,
         **options: Any,
     ) -> None:
         if not handshake_timeout > 0:
             raise SettingsError("handshake_timeout must be more than 0 seconds")
+        if bool(certfile) != bool(keyfile) or (client_ca and not certfile):
+            raise SettingsError("certfile and keyfile come together, and client_ca with them")
+        self._tls = TlsFiles(certfile, keyfile, client_ca) if certfile and keyfile else None
+        if client_ca:
+            options["authenticators"] = [*options.get("authenticators", ()), certificate_name]
         self._app = App(container_id, **options)
+        self._allow_unauthenticated = bool(options.get("allow_unauthenticated"))
+        self._handshake_timeout = handshake_timeout
+        self._tls_context = self._tls.context() if self._tls else None
         self._host = host
         self._port = port
         self._listener = listener
+        self._refuse_strangers()
         self._handler_class = type("Handler", (Handler,), {"request_timeout": handshake_timeout})
-        self._server: WSGIServer | None = None  # once it has started
+        self._server: HttpServer | None = None  # once it has started
         self._stopped = Event()
 
     def start(self) -> None:
@@ -109,10 +95,35 @@ class DockerExecServer:
         if self._listener.family not in (socket.AF_INET, socket.AF_INET6):
             raise ListenError("the listener is no TCP socket")
         self._host, self._port = self._listener.getsockname()[:2]
+        if self._allow_unauthenticated and not self._app.authenticators:
+            logger.warning("--allow-unauthenticated: whoever reaches %s, port %d, gets in", self._host, self._port)
         log = logging.getLogger("dockerexec_ws.requests")
-        server = _WSGIServer(self._listener, self._app, handler_class=self._handler_class, log=None, error_log=log)
+        server = HttpServer(self._listener, self._app, handler_class=self._handler_class, log=None, error_log=log)
+        server.tls, server.handshake_timeout = self._tls_context, self._handshake_timeout
         server.start()
         self._server = server
+
+    def _refuse_strangers(self) -> None:
+        """Raise SettingsError if other machines could get in without telling who they are, unless that is wanted."""
+        if self._app.authenticators:
+            return
+        if self._allow_unauthenticated:
+            return
+        host = self._listener.getsockname()[0] if self._listener else self._host
+        try:
+            addresses = [info[4][0] for info in socket.getaddrinfo(host or "0.0.0.0", None)]  # nosec B104  # is asked about, not bound
+        except OSError as error:
+            raise ListenError(f"cannot listen on {host}: {error.strerror or error}") from error
+        if not all(is_loopback(str(address)) for address in addresses):
+            raise SettingsError(
+                f"{host or 'every address'} can be reached from other machines, and nobody would have to tell who they "
+                "are: have clients authenticated (--token-file, for one), or say --allow-unauthenticated"
+            )
+
+    def reload(self) -> None:
+        """Read the TLS files again, for connections to come; sessions go on. Raises SettingsError: nothing changes."""
+        if self._tls is not None and self._server is not None:
+            self._server.tls = self._tls.context()
 
     def serve_forever(self) -> None:
         """Start unless that is done, then wait for ``close``. Raises as ``start``."""
@@ -135,9 +146,9 @@ class DockerExecServer:
 
     @property
     def url(self) -> str:
-        """Where clients connect to: ws://HOST:PORT/PATH; the port is known once the server has started."""
+        """Where clients connect to: ws://HOST:PORT/PATH, or wss://; the port is known once the server has started."""
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"ws://{host}:{self._port}{quote(self._app.path)}"
+        return f"ws{'s' if self._tls else ''}://{host}:{self._port}{quote(self._app.path)}"
 
     @property
     def sessions(self) -> list[Session]:

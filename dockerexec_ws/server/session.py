@@ -48,10 +48,13 @@ from dockerexec_ws.protocol.messages import (
     server_message,
     stopped_message,
 )
+from dockerexec_ws.server.access.admission import Client
 from dockerexec_ws.server.limits import Limits
 from dockerexec_ws.server.output import OutputBuffer
+from dockerexec_ws.server.request import ExecRequest
 from dockerexec_ws.server.settings import Settings
 from dockerexec_ws.server.stdin import StdinBuffer
+from dockerexec_ws.server.targets import Target
 from dockerexec_ws.server.websocket import WebSocket
 
 logger = logging.getLogger(__name__)
@@ -90,7 +93,7 @@ class SessionEnd:
 
 
 class Session:
-    """One session on an open *websocket*: *argv* runs in *container*, with a terminal if *tty*.
+    """One session of *client* on an open *websocket*: what it asks for by *request* runs in *target*.
 
     *marker* is an environment variable, ``NAME=VALUE``, by which its processes are known; *settings* are its server's.
     """
@@ -100,28 +103,36 @@ class Session:
         websocket: WebSocket,
         engine: Engine,
         killer: Killer,
-        container: str,
         marker: str,
-        argv: Sequence[str],
         *,
-        tty: bool,
+        client: Client,
+        target: Target,
+        request: ExecRequest,
         settings: Settings,
     ) -> None:
         self.id = secrets.token_hex(8)
         """A name for logs; not a secret and not the exec's id."""
-        self.argv = tuple(argv)
-        self.tty = tty
+        self.client = client
+        self.target = target
+        self.argv = (*settings.wrapper_command, *request.argv)
+        self.tty = tty = request.tty
+        self.user = request.user
         self.exit_code: int | None = None
         """The process's exit code (0 to 255), once the engine has told it."""
         self.ignored_messages = 0
         """Messages of the client that had no meaning."""
+        self.bytes_in = 0
+        """Bytes of stdin that were taken from the client."""
+        self.bytes_out = 0
+        """Bytes of output that were handed on to it, or held for it."""
         self._websocket = websocket
         self._engine = engine
         self._killer = killer
-        self._container = container
         self._marker = marker
+        self._request = request
+        self._read_only = settings.read_only
         self._on_disconnect = settings.on_disconnect
-        self._limits = Limits(settings)
+        self._limits = Limits(settings, client.narrowing.deadline)
         self._exec: Exec | None = None
         self._flow = FlowControl()
         limit = min(settings.output_limit, TTY_OUTPUT_LIMIT) if tty else settings.output_limit
@@ -163,7 +174,18 @@ class Session:
 
     def _start(self) -> None:
         try:
-            self._exec = Exec(self._engine, self._container, self.argv, tty=self.tty, marker=self._marker)
+            self._exec = Exec(
+                self._engine,
+                self.target.reference,
+                self.argv,
+                tty=self.tty,
+                marker=self._marker,
+                user=self.user,
+                workdir=self._request.workdir,
+                environment=self._request.environment,
+                privileged=self._request.privileged,
+                size=self._request.size,
+            )
             self._exec.start()
         except DockerExecError as error:
             self._fail(str(error), error.close_code)
@@ -172,13 +194,16 @@ class Session:
         self._websocket.send_soon(server_message(Code.RESUME))
         self._spawn(self._read_peer)
         self._spawn(self._read_engine, self._exec)
+        if self.tty and self._request.size is not None and not self._engine.sizes_at_create:
+            self._size = self._request.size
+            self._wake_resizer()
         if self._limits.timed:
             self._spawn(self._watch_limits)
 
     def _finish(self, end: SessionEnd) -> None:
         killing = None
         if self._exec is not None and not self._leaves_processes(end):
-            killing = gevent.spawn(self._killer.end, self._container, self._marker, self._exec)
+            killing = gevent.spawn(self._killer.end, self.target.reference, self._marker, self._exec)
         try:
             if end.text:
                 self._websocket.send_soon(error_message(end.text))
@@ -217,7 +242,7 @@ class Session:
 
     def _wait_for_end(self) -> SessionEnd:
         end = self._ended.get()
-        assert end is not None
+        assert end is not None  # nosec B101  # for the type checker
         return end
 
     def _end(self, end: SessionEnd) -> None:
@@ -281,10 +306,14 @@ class Session:
         self._websocket.send_soon(error_message(text))
 
     def _take_stdin(self, data: memoryview) -> None:
+        if self._read_only:
+            self._complain("stdin: not allowed, this session is read-only")
+            return
         if self._stdin_ended:
             self._complain("stdin is closed")
         if self._stdin_ended or self._ended.ready() or not data:
             return
+        self.bytes_in += len(data)
         if self._flow.stdin_received(len(data)):
             self._websocket.send_soon(server_message(Code.PAUSE))
             self._output.flow_changed()
@@ -299,7 +328,7 @@ class Session:
     def _pass_stdin_on(self) -> None:
         """Give the process what it takes at once, and leave the rest to the writer."""
         if self._stdin_writer is None:
-            assert self._exec is not None
+            assert self._exec is not None  # nosec B101  # for the type checker: the peer is read from after the start
             self._write_some_stdin(self._exec, wait=False)
             if self._stdin:
                 self._wake_stdin_writer()
@@ -365,6 +394,7 @@ class Session:
         for code, parts in read_output(process, self._output, self._read_size):
             self._limits.active()
             kept = self._limits.cut(parts)
+            self.bytes_out += sum(map(len, kept))
             self._send_output(code, kept)
             if kept is not parts:
                 raise self._limits.output_exceeded()

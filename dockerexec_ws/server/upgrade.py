@@ -9,9 +9,9 @@ import contextlib
 import http
 import logging
 import socket
+import ssl
 from collections.abc import Callable, Sequence
 from http.client import HTTPException
-from typing import Any
 
 import gevent
 from geventwebsocket.handler import WebSocketHandler
@@ -22,11 +22,11 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
 
 from dockerexec_ws.engine.stream import buffered
+from dockerexec_ws.server.access.identity import LOCAL_ADDRESS, PEER_CERTIFICATE, SUBPROTOCOL, Environ
 from dockerexec_ws.server.websocket import WebSocket, protocol_logger
-
-Environ = dict[str, Any]
 
 _TAKE_SOCKET = "dockerexec_ws.take_socket"
 _VERSION = "13"
@@ -106,9 +106,23 @@ class Handler(WebSocketHandler):  # type: ignore[misc]  # it has no types
         self.logger.info("%s: no proper request", self.client_address)
 
     def log_request(self) -> None:
-        """Log a request that did not become a session; without its path and query, which may be secrets."""
+        """Log a request that did not become a session; without its path and query, which may be secrets.
+
+        Nor with a method that is none: those are a stranger's bytes, too, control characters included.
+        """
         if self.status != _SWITCHED:
-            self.logger.info("%s %s: %s", self.client_address, self.command, self.status)
+            method = self.command if self.command in http.HTTPMethod.__members__ else "unknown method"
+            self.logger.info("%s %s: %s", self.client_address, method, self.status)
+
+    def get_environ(self) -> Environ:
+        """Return the request's environ, with where the connection arrived and the peer's certificate, if it has one."""
+        environ: Environ = super().get_environ()
+        with contextlib.suppress(OSError):  # it is gone already
+            environ[LOCAL_ADDRESS] = self.socket.getsockname()[0]
+        if isinstance(self.socket, ssl.SSLSocket):
+            environ["wsgi.url_scheme"] = "https"
+            environ[PEER_CERTIFICATE] = self.socket.getpeercert()
+        return environ
 
     def upgrade_websocket(self) -> None:
         """Instead of upgrading at once, let the application do it by ``upgrade``."""
@@ -119,6 +133,16 @@ class Handler(WebSocketHandler):  # type: ignore[misc]  # it has no types
         self.status = _SWITCHED
         self.headers_sent = True  # there is no response left to send
         return self.socket, buffered(self.rfile, self.socket)
+
+
+def note_local_address(environ: Environ) -> None:
+    """Note where the connection arrived, for servers other than ``Handler``'s, which do not tell."""
+    if LOCAL_ADDRESS not in environ:
+        upgraded = environ.get("wsgi.websocket")
+        sock = environ.get("gunicorn.socket") if upgraded is None else upgraded.handler.socket
+        if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+            with contextlib.suppress(OSError):  # it is gone already
+                environ[LOCAL_ADDRESS] = sock.getsockname()[0]
 
 
 def upgrade(environ: Environ, *, max_size: int, compress: bool, ping_interval: float, ping_timeout: float) -> WebSocket:
@@ -137,7 +161,9 @@ def upgrade(environ: Environ, *, max_size: int, compress: bool, ping_interval: f
         upgraded.closed = True  # or its handler would append a close frame
     else:
         extensions = enable_server_permessage_deflate(None) if compress else None
-        handshake = ServerProtocol(extensions=extensions, logger=protocol_logger)
+        handshake = ServerProtocol(
+            extensions=extensions, select_subprotocol=_select_subprotocol, logger=protocol_logger
+        )
         response = handshake.accept(_request(environ))
         if response.status_code != http.HTTPStatus.SWITCHING_PROTOCOLS:
             raise _refusal(environ, response)
@@ -145,6 +171,11 @@ def upgrade(environ: Environ, *, max_size: int, compress: bool, ping_interval: f
         protocol.extensions = handshake.extensions
         protocol.writes.append(response.serialize())
     return WebSocket(sock, protocol, early=early, ping_interval=ping_interval, ping_timeout=ping_timeout)
+
+
+def _select_subprotocol(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """Answer a client that names subprotocols, as a browser with a token has to; the token is never answered."""
+    return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
 
 
 def end_of_request(environ: Environ) -> list[bytes]:

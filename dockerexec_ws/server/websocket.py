@@ -205,7 +205,7 @@ class WebSocket:
             self._eof.set()
         events = self._protocol.events_received()
         for event in events:
-            assert isinstance(event, Frame)
+            assert isinstance(event, Frame)  # nosec B101  # for the type checker: no handshakes come here
             self._take_frame(event)
             if self.ending:
                 break
@@ -257,7 +257,7 @@ class WebSocket:
                 self._owed_frames += 1
             case Opcode.CLOSE:
                 received = self._protocol.close_rcvd
-                assert received is not None
+                assert received is not None  # nosec B101  # for the type checker: it has just come
                 self._end(EndingKind.PEER_CLOSED, received.code, received.reason)
 
     def _take_data(self, frame: Frame) -> None:

@@ -25,8 +25,8 @@ def engine(docker_host):
     return Engine(docker_host)
 
 
-def started(engine, container, *argv, tty=False):
-    process = Exec(engine, container, argv, tty=tty, marker=Instance.unregistered().new_marker())
+def started(engine, container, *argv, tty=False, marker=None):
+    process = Exec(engine, container, argv, tty=tty, marker=marker or Instance.unregistered().new_marker())
     process.start()
     return process
 
@@ -112,7 +112,8 @@ def test_a_hanging_engine_is_an_error_within_the_timeout(tmp_path):
 
 
 def test_close_wakes_a_reader(tmp_path, engine, container):
-    process = started(engine, container, "sleep", "1000")
+    marker = Instance.unregistered().new_marker()
+    process = started(engine, container, "sleep", "1000", marker=marker)
 
     def read():
         with pytest.raises(EngineUnavailableError):
@@ -122,7 +123,7 @@ def test_close_wakes_a_reader(tmp_path, engine, container):
     gevent.idle()
     process.close()
     reader.get(timeout=5)
-    assert Killer(engine).end(container, process.marker)
+    assert Killer(engine).end(container, marker)
 
 
 def test_state_of_a_command_that_cannot_be_run(engine, container):

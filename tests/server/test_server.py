@@ -82,8 +82,9 @@ def test_a_server_starts_once(docker_host, container):
 
 
 def test_an_address_that_is_not_this_machines(docker_host, container):
+    options = {"host": "192.0.2.1", "port": 0, "docker_host": docker_host, "allow_unauthenticated": True}
     with pytest.raises(ListenError, match="address of this machine"):
-        DockerExecServer(container, host="192.0.2.1", port=0, docker_host=docker_host).start()
+        DockerExecServer(container, **options).start()
 
 
 def test_serve_forever_ends_with_close(docker_host, container):

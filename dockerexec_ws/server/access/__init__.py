@@ -1,0 +1,1 @@
+"""Who gets in: decided once, from the request's environ, before anything is asked of the engine or created."""

@@ -1,0 +1,23 @@
+"""Which ways to tell who one is the settings give."""
+
+from pathlib import Path
+
+from dockerexec_ws.server.access.admission import ProxyHeader
+from dockerexec_ws.server.access.bearer import SignedTokens, TokenFile
+from dockerexec_ws.server.access.identity import Authenticator
+from dockerexec_ws.server.settings import Settings
+
+
+def authenticators_of(settings: Settings) -> list[Authenticator]:
+    """Return them; reads their files. Raises SettingsError."""
+    found = list(settings.authenticators)
+    if settings.token_file:
+        found.append(TokenFile(Path(settings.token_file)))
+    if settings.jwt_key_file:
+        assert settings.jwt_issuer is not None  # nosec B101  # for the type checker: Settings has checked it
+        assert settings.jwt_audience is not None  # nosec B101  # for the type checker: likewise
+        key_file = Path(settings.jwt_key_file)
+        found.append(SignedTokens(key_file, issuer=settings.jwt_issuer, audience=settings.jwt_audience))
+    if settings.identity_header:
+        found.append(ProxyHeader(settings.identity_header, settings.trusted_proxy))
+    return found

@@ -1,0 +1,113 @@
+"""Where a request comes from and where it goes to, as far as that can be believed."""
+
+import ipaddress
+from collections.abc import Sequence
+from urllib.parse import SplitResult, urlsplit
+
+from dockerexec_ws.errors import SettingsError
+from dockerexec_ws.server.access.identity import LOCAL_ADDRESS, Environ
+
+_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def is_loopback(address: str) -> bool:
+    """Whether nobody but this machine's processes can have, or reach, the address; "" is a unix socket's."""
+    parsed = parse_address(address)
+    return not address or (parsed is not None and parsed.is_loopback)
+
+
+def parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the address that *text* is, if it is one; one of IPv4 also in its IPv6 clothes."""
+    try:
+        parsed = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return parsed.ipv4_mapped or parsed if isinstance(parsed, ipaddress.IPv6Address) else parsed
+
+
+class TrustedProxies:
+    """Reverse proxies whose word counts on whom they forward a request for, by their networks (``10.0.0.0/8``)."""
+
+    def __init__(self, networks: Sequence[str]) -> None:
+        self._networks = []
+        for network in networks:
+            try:
+                self._networks.append(ipaddress.ip_network(network))
+            except ValueError as error:
+                raise SettingsError(f"{network!r} is no network of trusted proxies: it is like 10.0.0.0/8") from error
+
+    def sent(self, environ: Environ) -> bool:
+        """Whether a request comes by way of a trusted proxy."""
+        return self._is_trusted(environ.get("REMOTE_ADDR", ""))
+
+    def client_address(self, environ: Environ) -> str:
+        """Return the client's address: the nearest one that is no trusted proxy's."""
+        address: str = environ.get("REMOTE_ADDR", "")
+        hops = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
+        while self._is_trusted(address) and hops:
+            nearest = hops.pop().strip()
+            if parse_address(nearest) is None:
+                break
+            address = nearest
+        return address
+
+    def host(self, environ: Environ) -> str:
+        """Return the host, perhaps with its port, that the client addressed; "" if it does not tell."""
+        return str(self._forwarded(environ, "HOST") or environ.get("HTTP_HOST", ""))
+
+    def scheme(self, environ: Environ) -> str | None:
+        """Return "http" or "https"; None if that cannot be known, since a proxy may have been in between."""
+        scheme = self._forwarded(environ, "PROTO")
+        if scheme is None and not self.sent(environ):
+            scheme = environ.get("wsgi.url_scheme") if self._networks or not is_loopback(_remote(environ)) else None
+        return {"ws": "http", "wss": "https"}.get(scheme or "", scheme)
+
+    def _forwarded(self, environ: Environ, name: str) -> str | None:
+        if not self.sent(environ):
+            return None
+        value = environ.get(f"HTTP_X_FORWARDED_{name}", "").split(",")[-1].strip()
+        return value or None
+
+    def _is_trusted(self, address: str) -> bool:
+        parsed = parse_address(address)
+        return parsed is not None and any(parsed in network for network in self._networks)
+
+
+def same_origin(origin: str, host: str, scheme: str | None) -> bool:
+    """Whether *origin* is that of a page from *host* (RFC 6454), whose *scheme* None leaves open."""
+    try:
+        theirs = urlsplit(origin)
+        ours = urlsplit(f"{scheme or theirs.scheme}://{host}")
+        return bool(theirs.hostname) and (theirs.scheme, theirs.hostname, _port(theirs)) == (
+            ours.scheme,
+            ours.hostname,
+            _port(ours),
+        )
+    except ValueError:  # no URL: a port that is no number, say
+        return False
+
+
+def allowed_host(host: str, environ: Environ, allowed: Sequence[str]) -> bool:
+    """Whether *host*, as a client addressed it, is one of *allowed*, this machine's loopback or the address it reached.
+
+    A page whose name is made to resolve to this machine (DNS rebinding) tells its own name.
+    """
+    try:
+        name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    local = str(environ.get(LOCAL_ADDRESS, "")).lower()
+    return (
+        bool(name)
+        and "@" not in host
+        and (name in _LOOPBACK_NAMES or name == local or name in [each.lower() for each in allowed])
+    )
+
+
+def _port(url: SplitResult) -> int | None:
+    return url.port or _DEFAULT_PORTS.get(url.scheme)
+
+
+def _remote(environ: Environ) -> str:
+    return str(environ.get("REMOTE_ADDR", ""))

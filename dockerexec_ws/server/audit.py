@@ -1,0 +1,54 @@
+"""The audit log: one JSON object a line for the start, the refusal and the end of a session."""
+
+import json
+import logging
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dockerexec_ws.errors import AuditError, SettingsError
+
+logger = logging.getLogger(__name__)
+
+
+class AuditLog:
+    """Writes to the file *target*, which is appended to, or to stderr if that is "-"; None writes nowhere.
+
+    A line holds no environment values, tokens or stdin. Unless *optional*, what cannot be written is an error:
+    ``write`` raises AuditError. Raises SettingsError if the file cannot be opened.
+    """
+
+    def __init__(self, target: Path | str | None, *, optional: bool = False) -> None:
+        self._optional = optional
+        self._fd: int | None = None
+        if target == "-":
+            self._fd = sys.stderr.fileno()
+        elif target:
+            try:
+                self._fd = os.open(target, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except OSError as error:
+                raise SettingsError(f"the audit log {target} cannot be written: {error.strerror}") from error
+
+    def __bool__(self) -> bool:
+        return self._fd is not None
+
+    def close(self) -> None:
+        """Write no more. Idempotent."""
+        if self._fd is not None and self._fd != sys.stderr.fileno():
+            os.close(self._fd)
+        self._fd = None
+
+    def write(self, event: str, **fields: object) -> None:
+        """Append a line with the time (UTC), the *event* and *fields*. Raises AuditError."""
+        if self._fd is None:
+            return
+        record = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event} | fields
+        line = (json.dumps(record) + "\n").encode()
+        try:
+            if os.write(self._fd, line) != len(line):  # one write, so that no two processes' lines are mixed
+                raise OSError(0, "it was written in part")
+        except OSError as error:
+            logger.error("the audit log cannot be written: %s", error.strerror)
+            if not self._optional:
+                raise AuditError from error

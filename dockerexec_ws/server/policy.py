@@ -1,0 +1,84 @@
+"""What may be asked for: by everybody, and by whoever a signed token narrows it for."""
+
+import dataclasses
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from dockerexec_ws.errors import RequestRefusedError
+from dockerexec_ws.server.request import ExecRequest
+
+Command = str | Sequence[str]
+"""A pattern for a command's first word, whatever follows it; or all its words, exactly."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """Which requests are allowed. Patterns are those of a shell (``*``, ``?``, ``[...]``), and match in one case only.
+
+    Without any ``users``, ``workdirs`` or ``environment`` (names of variables) none may be asked for.
+    """
+
+    commands: Sequence[Command] = ("*",)
+    tty: bool = True
+    users: Sequence[str] = ()
+    workdirs: Sequence[str] = ()
+    environment: Sequence[str] = ()
+    privileged: bool = False
+
+    def check(self, request: ExecRequest) -> None:
+        """Raise RequestRefusedError, which names the parameter, unless *request* is allowed."""
+        if not request.argv:
+            raise RequestRefusedError("no command was given: add a query parameter command=... for each word of it")
+        names = {variable.partition("=")[0] for variable in request.environment}
+        refused = {
+            "command": not any(_allows(command, request.argv) for command in self.commands),
+            "tty": request.tty and not self.tty,
+            "user": request.user and not _match(request.user, self.users),
+            "workdir": request.workdir and not _match(request.workdir, self.workdirs),
+            "env": not all(_match(name, self.environment) for name in names),
+            "privileged": request.privileged and not self.privileged,
+        }
+        for parameter, is_refused in refused.items():
+            if is_refused:
+                raise RequestRefusedError(f"{parameter}: not allowed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Narrowing:
+    """What a signed token allows its bearer, within the policy; None narrows nothing.
+
+    *command* and *user* are what runs: who asks for none gets them, who asks for another is refused.
+    """
+
+    containers: Sequence[str] | None = None
+    command: tuple[str, ...] | None = None
+    user: str | None = None
+    tty: bool | None = None
+    deadline: float | None = None
+    """When a session has to end, in seconds since 1970."""
+
+    def apply(self, request: ExecRequest) -> ExecRequest:
+        """Return *request* with what is prescribed. Raises RequestRefusedError, which names the parameter."""
+        if self.command is not None:
+            if request.argv not in ((), self.command):
+                raise RequestRefusedError("command: not allowed")
+            request = dataclasses.replace(request, argv=self.command)
+        if self.user is not None:
+            if request.user not in ("", self.user):
+                raise RequestRefusedError("user: not allowed")
+            request = dataclasses.replace(request, user=self.user)
+        if self.deadline is not None and self.deadline <= time.time():
+            raise RequestRefusedError("deadline: it has passed")
+        if self.tty is False and request.tty:
+            raise RequestRefusedError("tty: not allowed")
+        return request
+
+
+def _allows(command: Command, argv: Sequence[str]) -> bool:
+    return fnmatchcase(argv[0], command) if isinstance(command, str) else tuple(command) == tuple(argv)
+
+
+def _match(value: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(value, pattern) for pattern in patterns)

@@ -1,0 +1,81 @@
+"""What a client asks for, by the query of its URL."""
+
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from dockerexec_ws.engine.instance import MARKER_VARIABLE
+from dockerexec_ws.errors import RequestRefusedError
+
+LARGEST_SIZE = 65535
+"""Rows or columns; as many as message 50 can tell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecRequest:
+    """A command and how it is to run; what is empty, or None, is the container's own affair.
+
+    *environment* has ``NAME=VALUE`` strings; *size* is rows and columns.
+    """
+
+    argv: tuple[str, ...] = ()
+    tty: bool = False
+    user: str = ""
+    workdir: str = ""
+    environment: tuple[str, ...] = ()
+    privileged: bool = False
+    size: tuple[int, int] | None = None
+
+
+def parse_request(query: str) -> ExecRequest:
+    """Return what *query*, as it is in the environ, asks for; parameters of other names are ignored.
+
+    Of a parameter that comes more than once the last one counts, but for ``command`` and ``env``, of which each does.
+    Raises RequestRefusedError, which names the parameter.
+    """
+    try:
+        fields = parse_qsl(query.encode("latin-1").decode(), keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError as error:
+        raise RequestRefusedError("the query parameters are not UTF-8") from error
+    last = dict(fields)
+    request = ExecRequest(
+        argv=tuple(value for key, value in fields if key == "command"),
+        tty=_truth(last, "tty"),
+        user=last.get("user", ""),
+        workdir=last.get("workdir", ""),
+        environment=tuple(value for key, value in fields if key == "env"),
+        privileged=_truth(last, "privileged"),
+        size=_size(last),
+    )
+    # The engine hands all of it to C strings.
+    for name, values in (("command", request.argv), ("user", [request.user]), ("workdir", [request.workdir])):
+        if any("\0" in value for value in values):
+            raise RequestRefusedError(f"{name}: a NUL cannot be in it")
+    for variable in request.environment:
+        name, equals, _ = variable.partition("=")
+        if not name or not equals or "\0" in variable:
+            raise RequestRefusedError("env: it is NAME=VALUE, without a NUL")
+        if name == MARKER_VARIABLE:  # by which the session's processes are found when it ends
+            raise RequestRefusedError("env: not allowed")
+    return request
+
+
+def _truth(fields: dict[str, str], name: str) -> bool:
+    return fields.get(name, "").lower() == "true"
+
+
+def _size(fields: dict[str, str]) -> tuple[int, int] | None:
+    rows, columns = (_count(fields, name) for name in ("rows", "columns"))
+    if rows is None and columns is None:
+        return None
+    if rows is None or columns is None:
+        raise RequestRefusedError(f"{'rows' if rows is None else 'columns'}: rows and columns come together")
+    return rows, columns
+
+
+def _count(fields: dict[str, str], name: str) -> int | None:
+    text = fields.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= 5 and 0 < int(text) <= LARGEST_SIZE):
+        raise RequestRefusedError(f"{name}: it is a number from 1 to {LARGEST_SIZE}")
+    return int(text)

@@ -1,0 +1,105 @@
+"""What commands can be run in: one container, or those that the policy names; other kinds have a class of their own."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Protocol
+
+from dockerexec_ws.engine.client import ContainerState, Engine
+from dockerexec_ws.engine.own_container import own_container_id
+from dockerexec_ws.errors import ContainerNotFoundError, RequestRefusedError, SettingsError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A container to run a command in: *reference* is what the engine is told, its name or its id."""
+
+    reference: str
+    id: str
+    name: str
+
+
+class Targets(Protocol):
+    """Finds what a command is to be run in."""
+
+    chosen: bool
+    """Whether the client chooses, by what follows the path."""
+
+    def find(self, choice: str, narrowed_to: Sequence[str] | None) -> Target:
+        """Return the target that *choice* names, "" if it names none; *narrowed_to* are patterns of names.
+
+        Raises RequestRefusedError, which does not tell what is not allowed from what does not exist; EngineError.
+        """
+
+
+class FixedContainer:
+    """The one container *name*, whatever container has that name by then; if *fresh*, the engine is asked which.
+
+    Raises as ``Engine.container_state``, and SettingsError.
+    """
+
+    chosen = False
+
+    def __init__(self, engine: Engine, name: str, *, fresh: bool = False, allow_own: bool = False) -> None:
+        self._engine = engine
+        self._name = name
+        self._fresh = fresh
+        self.state = engine.container_state(name)
+        if not allow_own and self.state.id == own_container_id():
+            raise SettingsError("the container is the one that this server runs in (--allow-own-container)")
+
+    def find(self, choice: str, narrowed_to: Sequence[str] | None) -> Target:
+        """See Targets."""
+        if choice:
+            raise _NoSuchContainerError
+        ask = self._fresh or narrowed_to is not None
+        state = self._engine.container_state(self._name) if ask else self.state
+        if narrowed_to is not None and not _match(state.name, narrowed_to):
+            raise _NoSuchContainerError
+        return Target(self._name, state.id, state.name)
+
+
+class AllowedContainers:
+    """The containers whose name matches one of *names*, or which have one of *labels* (``KEY`` or ``KEY=VALUE``)."""
+
+    chosen = True
+
+    def __init__(self, engine: Engine, names: Sequence[str], labels: Sequence[str], *, allow_own: bool = False) -> None:
+        self._engine = engine
+        self._names = tuple(names)
+        self._labels = [label.partition("=") for label in labels]
+        self._own = None if allow_own else own_container_id()
+
+    def find(self, choice: str, narrowed_to: Sequence[str] | None) -> Target:
+        """See Targets."""
+        if not choice and narrowed_to is not None and len(narrowed_to) == 1:
+            choice = narrowed_to[0]
+        if not choice:
+            raise RequestRefusedError("container: choose one by its name, after the path")
+        if not _NAME.fullmatch(choice):
+            raise _NoSuchContainerError
+        try:
+            state = self._engine.container_state(choice)
+        except ContainerNotFoundError as error:
+            raise _NoSuchContainerError from error
+        is_narrowed_away = narrowed_to is not None and not _match(state.name, narrowed_to)
+        if not self._allows(state) or is_narrowed_away or state.id == self._own:
+            raise _NoSuchContainerError
+        return Target(state.id, state.id, state.name)
+
+    def _allows(self, state: ContainerState) -> bool:
+        return _match(state.name, self._names) or any(
+            key in state.labels and (not equals or state.labels[key] == value) for key, equals, value in self._labels
+        )
+
+
+class _NoSuchContainerError(RequestRefusedError):
+    def __init__(self) -> None:
+        super().__init__("container: there is none of that name")
+
+
+def _match(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)

@@ -1,0 +1,164 @@
+"""A real browser: which web pages get in. Only it can tell what it sends as Origin and Host, and what it takes."""
+
+import base64
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import gevent
+import pytest
+from gevent.pywsgi import WSGIServer
+
+from dockerexec_ws import Handler, mount
+from dockerexec_ws.server.access.bearer import TOKEN_SUBPROTOCOL, new_token
+from tests.browser.page import CHROMIUM
+from tests.conftest import ROOT, TIMEOUT
+
+QUERY = "command=echo&command=hi"
+
+
+def page(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/html")])
+    return [b"<!doctype html><title>page</title>"]
+
+
+class Site:
+    """A page at ``http://NAME:PORT/``, with the application beside it at ``/x``; *audit* is its audit log."""
+
+    def __init__(self, server, mounted, audit):
+        self.port = server.server_port
+        self.app = mounted.app
+        self.execs = []
+        self._audit = audit
+        self.app.subscribe("session", self.execs.append)
+
+    def page(self, name="127.0.0.1"):
+        return f"http://{name}:{self.port}/"
+
+    def url(self, name="127.0.0.1"):
+        return f"ws://{name}:{self.port}/x?{QUERY}"
+
+    def refusals(self):
+        """The reasons in the audit log, by the origin of the page."""
+        records = map(json.loads, self._audit.read_text().splitlines())
+        return [(record["origin"], record["reason"]) for record in records if record["event"] == "refusal"]
+
+
+@pytest.fixture
+def serve_site(docker_host, container, tmp_path):
+    """A function that serves a page with the application beside it."""
+    with contextlib.ExitStack() as stack:
+
+        def start(**options):
+            audit = tmp_path / "audit"
+            mounted = mount(page, container, docker_host=docker_host, path="x", audit_log=audit, **options)
+            stack.callback(mounted.app.close)
+            server = WSGIServer(("127.0.0.1", 0), mounted, handler_class=Handler, log=None)
+            server.start()
+            stack.callback(server.stop, timeout=0)
+            return Site(server, mounted, audit)
+
+        yield start
+
+
+@pytest.fixture
+def elsewhere():
+    """The port of another server on this machine, with a page of its own."""
+    server = WSGIServer(("127.0.0.1", 0), page, log=None)
+    server.start()
+    yield server.server_port
+    server.stop(timeout=0)
+
+
+def browse(*attempts, rules=""):
+    """What each attempt's page saw, in one run of the browser."""
+    if not shutil.which(CHROMIUM):
+        pytest.skip(f"there is no {CHROMIUM}: install Debian's chromium")
+    options = json.dumps({"rules": rules, "attempts": attempts})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.browser.page", options],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Nothing of the package runs in it: there is no coverage to measure.
+        env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")},
+    )
+    try:
+        with gevent.Timeout(TIMEOUT * 0.8):
+            stdout, stderr = process.communicate()
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0, stderr
+    return json.loads(stdout)
+
+
+def subprotocols(token):
+    encoded = base64.urlsafe_b64encode(token.encode()).decode().rstrip("=")
+    return ["dockerexec-ws", TOKEN_SUBPROTOCOL + encoded]
+
+
+def assert_refused(seen):
+    assert (seen["opened"], seen["stdout"], seen["exit"], seen["close"]) == (False, "", None, 1006)
+
+
+def assert_said_hi(seen):
+    assert (seen["stdout"], seen["exit"], seen["errors"], seen["close"]) == ("hi\n", 0, [], 1000)
+
+
+def test_only_the_page_of_the_same_origin_gets_in(serve_site, elsewhere):
+    site = serve_site()
+    other_port, other_name, own = browse(
+        {"page": f"http://127.0.0.1:{elsewhere}/", "url": site.url()},
+        {"page": f"http://evil.example:{elsewhere}/", "url": site.url()},
+        {"page": site.page(), "url": site.url()},
+        rules="MAP evil.example 127.0.0.1",
+    )
+    for seen in (other_port, other_name):
+        assert_refused(seen)
+    assert_said_hi(own)
+    assert own["protocol"] == ""
+    assert [origin for origin, _ in site.refusals()] == [
+        f"http://127.0.0.1:{elsewhere}",
+        f"http://evil.example:{elsewhere}",
+    ]
+    assert len(site.execs) == 1
+
+
+def test_a_page_whose_name_is_made_to_resolve_to_the_server(serve_site):
+    """DNS rebinding: to the browser the page and the server are one, and so are Origin and Host."""
+    site = serve_site(allow_host=["good.example"])
+    rebound, allowed = browse(
+        {"page": site.page("evil.example"), "url": site.url("evil.example")},
+        {"page": site.page("good.example"), "url": site.url("good.example")},
+        rules="MAP *.example 127.0.0.1",
+    )
+    assert rebound["origin"] == f"http://evil.example:{site.port}"
+    assert_refused(rebound)
+    assert_said_hi(allowed)
+    ((origin, reason),) = site.refusals()
+    assert origin == rebound["origin"]
+    assert "host name" in reason
+    assert len(site.execs) == 1
+
+
+def test_a_token_as_second_subprotocol(serve_site, tmp_path):
+    token, line = new_token("somebody")
+    (tmp_path / "tokens").write_text(f"{line}\n")
+    site = serve_site(token_file=tmp_path / "tokens")
+    with_token, wrong, without = browse(
+        *(
+            {"page": site.page(), "url": site.url(), "protocols": protocols}
+            for protocols in (subprotocols(token), subprotocols(token + "x"), ["dockerexec-ws"])
+        )
+    )
+    assert_said_hi(with_token)
+    assert with_token["protocol"] == "dockerexec-ws"
+    assert_refused(wrong)
+    assert_refused(without)
+    assert [session.client.name for session in site.execs] == ["somebody"]
+    assert [reason for _, reason in site.refusals()] == ["Authentication is needed."] * 2
