@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import shlex
 import signal
 import sys
@@ -14,7 +15,7 @@ import gevent
 from click.core import ParameterSource
 
 from dockerexec_ws import __version__
-from dockerexec_ws.config import read_config
+from dockerexec_ws.config import TABLES, read_config
 from dockerexec_ws.errors import DockerExecError, SettingsError
 from dockerexec_ws.server.access.bearer import new_token
 from dockerexec_ws.server.policy import Command
@@ -346,7 +347,7 @@ def _serve(settings: Mapping[str, Any]) -> None:
             return
         server.start()
     except DockerExecError as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(_with_tables(str(error))) from error
     closing: list[gevent.Greenlet[..., None]] = []
 
     def stop(number: int) -> None:
@@ -360,6 +361,16 @@ def _serve(settings: Mapping[str, Any]) -> None:
     click.echo(f"listening on {server.url}")
     sys.stdout.flush()
     server.serve_forever()
+
+
+def _with_tables(text: str) -> str:
+    """Return *text* with the options that the policy file gives by their full keys, as they are written there."""
+    ctx = click.get_current_context()
+    for table, keys in TABLES.items():
+        for key in keys:
+            if ctx.get_parameter_source(key) is ParameterSource.DEFAULT_MAP:
+                text = re.sub(rf"(?<![\w.-]){key}(?![\w-])", f"{table}.{key}", text)
+    return text
 
 
 def _reload(server: DockerExecServer) -> None:

@@ -127,6 +127,8 @@ class App:
             )
             self._instance = self._register(())
         self._started = True
+        if settings.allow_unauthenticated and not self.authenticators:
+            logger.warning("--allow-unauthenticated: whoever reaches this server gets in")
 
     def _register(self, containers: tuple[str, ...]) -> Instance:
         """Make this server known to its successors, and see to what its predecessors left. Raises SettingsError."""

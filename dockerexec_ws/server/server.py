@@ -20,8 +20,6 @@ from dockerexec_ws.server.session import Session
 from dockerexec_ws.server.tls import TlsFiles
 from dockerexec_ws.server.upgrade import Handler
 
-logger = logging.getLogger(__name__)
-
 
 class DockerExecServer:
     """Serves sessions in the container *container_id* (a name or id) at ``url``.
@@ -95,8 +93,6 @@ class DockerExecServer:
         if self._listener.family not in (socket.AF_INET, socket.AF_INET6):
             raise ListenError("the listener is no TCP socket")
         self._host, self._port = self._listener.getsockname()[:2]
-        if self._allow_unauthenticated and not self._app.authenticators:
-            logger.warning("--allow-unauthenticated: whoever reaches %s, port %d, gets in", self._host, self._port)
         log = logging.getLogger("dockerexec_ws.requests")
         server = HttpServer(self._listener, self._app, handler_class=self._handler_class, log=None, error_log=log)
         server.tls, server.handshake_timeout = self._tls_context, self._handshake_timeout
