@@ -18,7 +18,8 @@ class Limits:
         self._idle_timeout = settings.idle_timeout
         self._max_duration = settings.max_duration
         self._max_output = settings.max_output
-        self._output = 0
+        self.output = 0
+        """Bytes of output that were within the limit."""
         self._began = self._active = time.monotonic()
         self._deadline = None if deadline is None else self._began + deadline - time.time()
 
@@ -51,10 +52,11 @@ class Limits:
 
     def cut(self, parts: Sequence[memoryview]) -> Sequence[memoryview]:
         """Count output; return *parts* themselves if they are within the limit, else what of them is."""
-        left = self._max_output - self._output
-        self._output += sum(map(len, parts))
-        if not self._max_output or self._output <= self._max_output:
+        left = self._max_output - self.output
+        self.output += sum(map(len, parts))
+        if not self._max_output or self.output <= self._max_output:
             return parts
+        self.output = self._max_output
         kept = []
         for part in parts:
             kept.append(part[:left])

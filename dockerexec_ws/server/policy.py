@@ -35,9 +35,9 @@ class Policy:
         refused = {
             "command": not any(_allows(command, request.argv) for command in self.commands),
             "tty": request.tty and not self.tty,
-            "user": request.user and not _match(request.user, self.users),
-            "workdir": request.workdir and not _match(request.workdir, self.workdirs),
-            "env": not all(_match(name, self.environment) for name in names),
+            "user": request.user and not matches(request.user, self.users),
+            "workdir": request.workdir and not matches(request.workdir, self.workdirs),
+            "env": not all(matches(name, self.environment) for name in names),
             "privileged": request.privileged and not self.privileged,
         }
         for parameter, is_refused in refused.items():
@@ -80,5 +80,6 @@ def _allows(command: Command, argv: Sequence[str]) -> bool:
     return fnmatchcase(argv[0], command) if isinstance(command, str) else tuple(command) == tuple(argv)
 
 
-def _match(value: str, patterns: Iterable[str]) -> bool:
+def matches(value: str, patterns: Iterable[str]) -> bool:
+    """Whether one of *patterns*, those of a shell, is for *value*."""
     return any(fnmatchcase(value, pattern) for pattern in patterns)

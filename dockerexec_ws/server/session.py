@@ -123,8 +123,6 @@ class Session:
         """Messages of the client that had no meaning."""
         self.bytes_in = 0
         """Bytes of stdin that were taken from the client."""
-        self.bytes_out = 0
-        """Bytes of output that were handed on to it, or held for it."""
         self._websocket = websocket
         self._engine = engine
         self._killer = killer
@@ -148,6 +146,11 @@ class Session:
         self._writer: gevent.Greenlet[..., None] | None = None
         self._greenlets = Group()
         self._ended: AsyncResult[SessionEnd] = AsyncResult()
+
+    @property
+    def bytes_out(self) -> int:
+        """Bytes of output that were handed on to the client, or held for it."""
+        return self._limits.output
 
     def run(self) -> SessionEnd:
         """Run the session; return when the peer is told, the connection closed and no process left."""
@@ -394,7 +397,6 @@ class Session:
         for code, parts in read_output(process, self._output, self._read_size):
             self._limits.active()
             kept = self._limits.cut(parts)
-            self.bytes_out += sum(map(len, kept))
             self._send_output(code, kept)
             if kept is not parts:
                 raise self._limits.output_exceeded()

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Protocol
 
 from dockerexec_ws.engine.client import ContainerState, Engine
 from dockerexec_ws.engine.own_container import own_container_id
 from dockerexec_ws.errors import ContainerNotFoundError, RequestRefusedError, SettingsError
+from dockerexec_ws.server.policy import matches
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
 
@@ -57,7 +57,7 @@ class FixedContainer:
             raise _NoSuchContainerError
         ask = self._fresh or narrowed_to is not None
         state = self._engine.container_state(self._name) if ask else self.state
-        if narrowed_to is not None and not _match(state.name, narrowed_to):
+        if narrowed_to is not None and not matches(state.name, narrowed_to):
             raise _NoSuchContainerError
         return Target(self._name, state.id, state.name)
 
@@ -85,13 +85,13 @@ class AllowedContainers:
             state = self._engine.container_state(choice)
         except ContainerNotFoundError as error:
             raise _NoSuchContainerError from error
-        is_narrowed_away = narrowed_to is not None and not _match(state.name, narrowed_to)
+        is_narrowed_away = narrowed_to is not None and not matches(state.name, narrowed_to)
         if not self._allows(state) or is_narrowed_away or state.id == self._own:
             raise _NoSuchContainerError
         return Target(state.id, state.id, state.name)
 
     def _allows(self, state: ContainerState) -> bool:
-        return _match(state.name, self._names) or any(
+        return matches(state.name, self._names) or any(
             key in state.labels and (not equals or state.labels[key] == value) for key, equals, value in self._labels
         )
 
@@ -99,7 +99,3 @@ class AllowedContainers:
 class _NoSuchContainerError(RequestRefusedError):
     def __init__(self) -> None:
         super().__init__("container: there is none of that name")
-
-
-def _match(name: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
