@@ -91,16 +91,16 @@ def parse_client_message(message: bytes) -> ClientMessage:
             return Unknown(code)
 
 
-def server_message(code: Code, *payload: bytes) -> bytes:
+def make_message(code: Code, *payload: bytes) -> bytes:
     """Make one message of the server; the parts of *payload*, joined, are as the code wants it."""
     return b"".join([bytes([code]), *payload])
 
 
 def stopped_message(exit_code: int) -> bytes:
     """Make the last message of a session that ended by itself (code 200); *exit_code* is 0 to 255."""
-    return server_message(Code.STOPPED, bytes([exit_code]))
+    return make_message(Code.STOPPED, bytes([exit_code]))
 
 
 def error_message(text: str) -> bytes:
     """Make an error message (code 202)."""
-    return server_message(Code.ERROR, text.encode())
+    return make_message(Code.ERROR, text.encode())

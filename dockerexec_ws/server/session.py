@@ -44,8 +44,8 @@ from dockerexec_ws.protocol.messages import (
     Stdin,
     Unknown,
     error_message,
+    make_message,
     parse_client_message,
-    server_message,
     stopped_message,
 )
 from dockerexec_ws.server.access.admission import Client
@@ -169,7 +169,7 @@ class Session:
 
     def shutdown(self) -> None:
         """End the session because the server is going away: message 201, close code 1001. Returns at once."""
-        self._websocket.send_soon(server_message(Code.SHUTDOWN))
+        self._websocket.send_soon(make_message(Code.SHUTDOWN))
         self._output.abort()
         self._end(SessionEnd(Cause.SHUTDOWN, 1001))
 
@@ -194,7 +194,7 @@ class Session:
             self._fail(str(error), error.close_code)
         if self._ended.ready():
             return
-        self._websocket.send_soon(server_message(Code.RESUME))
+        self._websocket.send_soon(make_message(Code.RESUME))
         self._spawn(self._read_peer)
         self._spawn(self._read_engine, self._exec)
         if self.tty and self._request.size is not None and not self._engine.sizes_at_create:
@@ -318,7 +318,7 @@ class Session:
             return
         self.bytes_in += len(data)
         if self._flow.stdin_received(len(data)):
-            self._websocket.send_soon(server_message(Code.PAUSE))
+            self._websocket.send_soon(make_message(Code.PAUSE))
             self._output.flow_changed()
         self._stdin.put(data)
         if self._flow.stdin_pending > STDIN_LIMIT:
@@ -360,7 +360,7 @@ class Session:
                 # The process, or the engine, is gone: _read_engine finds out which, and there may be output to come.
                 self._stdin_broken = True
         if self._flow.stdin_taken(size) and not self._ended.ready():
-            self._websocket.send_soon(server_message(Code.RESUME))
+            self._websocket.send_soon(make_message(Code.RESUME))
             self._output.flow_changed()
         self._stdin.taken(size)
         self._stdin_taken.set()
@@ -419,7 +419,7 @@ class Session:
         try:
             while (taken := self._output.take()) is not None:
                 code, pieces = taken
-                self._websocket.send(server_message(code, *pieces))
+                self._websocket.send(make_message(code, *pieces))
             if self.exit_code is not None and not self._output.aborted and not self._ended.ready():
                 self._websocket.send(stopped_message(self.exit_code))
                 self._end(SessionEnd(Cause.EXITED))

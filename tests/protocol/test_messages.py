@@ -14,8 +14,8 @@ from dockerexec_ws.protocol.messages import (
     Stdin,
     Unknown,
     error_message,
+    make_message,
     parse_client_message,
-    server_message,
     stopped_message,
 )
 
@@ -93,8 +93,8 @@ def test_any_other_code_is_unknown_the_servers_own_included(code, payload):
 
 @pytest.mark.parametrize("code", Code)
 def test_a_server_message_is_its_code_and_payload(code):
-    assert server_message(code) == bytes([code.value])
-    assert server_message(code, b"\0\xff%b") == bytes([code.value]) + b"\0\xff%b"
+    assert make_message(code) == bytes([code.value])
+    assert make_message(code, b"\0\xff%b") == bytes([code.value]) + b"\0\xff%b"
 
 
 @pytest.mark.parametrize("exit_code", [0, 1, 126, 127, 128, 137, 255])
