@@ -9,6 +9,11 @@ class DockerExecError(Exception):
 
     close_code = 1011
 
+    stdout: bytes | str | None = None
+    """What a client that collects output (``run``, ``communicate``) had of it by then, as with TimeoutExpired."""
+
+    stderr: bytes | str | None = None
+
 
 class SettingsError(DockerExecError):
     """A setting is missing, wrong, or at odds with another; the text says what to do."""
@@ -77,3 +82,34 @@ class QuotaError(DockerExecError):
     """An identity, or an address, has as many sessions as it may have."""
 
     close_code = 1013
+
+
+# What a client's session ends with, where that is no exit code; EngineError is another. Named by what happened.
+
+
+class SessionRefused(DockerExecError):  # noqa: N818
+    """The server does not let a session begin, or go on: authentication, policy, a limit; the text is the server's.
+
+    ``status`` is the HTTP status of a refusal before the upgrade, None after it.
+    """
+
+    close_code = 1008
+
+    def __init__(self, text: str, *, status: int | None = None) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class ServerShutdown(DockerExecError):  # noqa: N818
+    """The server went away in order, and ended the process."""
+
+    close_code = 1001
+
+    def __init__(self) -> None:
+        super().__init__("the server was shut down")
+
+
+class ConnectionLost(DockerExecError):  # noqa: N818
+    """There is no connection, or no longer one; how the process ended, if it did, is not known."""
+
+    close_code = 1006

@@ -39,12 +39,12 @@ class Resize:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """The client takes stream data again (code 100)."""
+    """The sender takes stream data again (code 100); the server's first one says that the process runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """The client takes no stream data until the next Resume (code 101)."""
+    """The sender takes no stream data until its next Resume (code 101)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,35 @@ class Malformed:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Bytes of the process: *code* is STDOUT (1) or STDERR (2)."""
+
+    code: Code
+    data: memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The process has exited (code 200); *exit_code* is 0 to 255."""
+
+    exit_code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """The server is going away (code 201)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """The server tells what is wrong (code 202); the session need not be over."""
+
+    text: str
+
+
 ClientMessage = Stdin | Resize | Resume | Pause | End | Unknown | Malformed
+ServerMessage = Output | Resume | Pause | Stopped | Shutdown | Complaint | Unknown | Malformed
 
 
 def parse_client_message(message: bytes) -> ClientMessage:
@@ -91,8 +119,29 @@ def parse_client_message(message: bytes) -> ClientMessage:
             return Unknown(code)
 
 
-def make_message(code: Code, *payload: bytes) -> bytes:
-    """Make one message of the server; the parts of *payload*, joined, are as the code wants it."""
+def parse_server_message(message: bytes | bytearray) -> ServerMessage:
+    """Read one message of a server; never raises."""
+    match message[0] if message else None:
+        case Code.STDOUT | Code.STDERR as code:
+            return Output(Code(code), memoryview(message)[1:])
+        case Code.RESUME:
+            return Resume()
+        case Code.PAUSE:
+            return Pause()
+        case Code.STOPPED:
+            if len(message) != 2:
+                return Malformed(f"a message with an exit code has 1 byte of it, not {len(message) - 1}")
+            return Stopped(message[1])
+        case Code.SHUTDOWN:
+            return Shutdown()
+        case Code.ERROR:
+            return Complaint(message[1:].decode(errors="replace"))
+        case code:
+            return Unknown(code)
+
+
+def make_message(code: Code, *payload: bytes | memoryview) -> bytes:
+    """Make one message; the parts of *payload*, joined, are as the code wants it."""
     return b"".join([bytes([code]), *payload])
 
 
@@ -104,3 +153,8 @@ def stopped_message(exit_code: int) -> bytes:
 def error_message(text: str) -> bytes:
     """Make an error message (code 202)."""
     return make_message(Code.ERROR, text.encode())
+
+
+def resize_message(rows: int, columns: int) -> bytes:
+    """Make a message with the terminal's new size (code 50), each 0 to 65535."""
+    return make_message(Code.RESIZE, _SIZE.pack(rows, columns))

@@ -6,16 +6,22 @@ from hypothesis import strategies as st
 
 from dockerexec_ws.protocol.messages import (
     Code,
+    Complaint,
     End,
     Malformed,
+    Output,
     Pause,
     Resize,
     Resume,
+    Shutdown,
     Stdin,
+    Stopped,
     Unknown,
     error_message,
     make_message,
     parse_client_message,
+    parse_server_message,
+    resize_message,
     stopped_message,
 )
 
@@ -92,7 +98,7 @@ def test_any_other_code_is_unknown_the_servers_own_included(code, payload):
 
 
 @pytest.mark.parametrize("code", Code)
-def test_a_server_message_is_its_code_and_payload(code):
+def test_a_message_is_its_code_and_payload(code):
     assert make_message(code) == bytes([code.value])
     assert make_message(code, b"\0\xff%b") == bytes([code.value]) + b"\0\xff%b"
 
@@ -111,3 +117,47 @@ def test_no_exit_code_is_cut_down_to_a_byte(exit_code):
 def test_an_error_message_is_utf8():
     assert error_message("Zählerstand ≠ 0") == b"\xca" + "Zählerstand ≠ 0".encode()
     assert error_message("") == b"\xca"
+
+
+# The client's side
+
+
+@settings(deadline=None)
+@given(code=st.sampled_from([Code.STDOUT, Code.STDERR]), data=st.binary())
+def test_output_is_every_byte_after_the_code(code, data):
+    assert parse_server_message(make_message(code, data)) == Output(code, memoryview(data))
+
+
+def test_output_is_not_copied():
+    message = bytearray(b"\1" + bytes(1024))
+    assert parse_server_message(message).data.obj is message
+
+
+@pytest.mark.parametrize(
+    ("message", "meaning"),
+    [
+        (b"\x64", Resume()),
+        (b"\x65", Pause()),
+        (b"\xc8\x89", Stopped(137)),
+        (b"\xc9", Shutdown()),
+        (error_message("Zählerstand"), Complaint("Zählerstand")),
+        (b"\xca", Complaint("")),
+        (b"\xca\xff", Complaint("\ufffd")),
+        (b"", Unknown(None)),
+        (b"\0stdin", Unknown(0)),
+        (b"\x32\0\0\0\0", Unknown(50)),
+    ],
+)
+def test_what_a_server_says(message, meaning):
+    assert parse_server_message(message) == meaning
+
+
+@pytest.mark.parametrize("payload", [b"", b"\0\0"])
+def test_an_exit_code_is_never_made_up_of_a_malformed_message(payload):
+    assert isinstance(parse_server_message(b"\xc8" + payload), Malformed)
+
+
+@settings(deadline=None)
+@given(rows=st.integers(0, 0xFFFF), columns=st.integers(0, 0xFFFF))
+def test_a_resize_message_is_what_the_server_understands(rows, columns):
+    assert parse_client_message(resize_message(rows, columns)) == Resize(rows, columns)

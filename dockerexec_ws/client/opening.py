@@ -1,0 +1,156 @@
+"""How a session is opened: the URL, and the WebSocket's opening handshake (RFC 6455 section 4)."""
+
+import http.client
+import socket
+import ssl
+import time
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.http11 import Response
+from websockets.uri import WebSocketURI, parse_uri
+
+from dockerexec_ws.client.transport import Transport
+from dockerexec_ws.errors import ConnectionLost, SessionRefused, SettingsError
+
+LARGEST_MESSAGE = 32 * 1024 * 1024
+"""Bytes of the largest message taken from a server; they are far smaller."""
+
+_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+_LONGEST_REASON = 500  # characters of the body of a refusal
+
+
+def session_url(
+    url: str,
+    argv: Sequence[str],
+    *,
+    tty: bool = False,
+    size: tuple[int, int] | None = None,
+    user: str | None = None,
+    env: Mapping[str, str] | None = None,
+    workdir: str | None = None,
+    privileged: bool = False,
+) -> str:
+    """Return the URL by which *argv* is run; a query that *url* has already stays before it.
+
+    *url* may also be the one of the server's page (http, https); *size* is rows and columns. Raises SettingsError.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in _SCHEMES or not parts.netloc:
+        raise SettingsError(f"{url!r} is no URL of a server: it is like ws://HOST:PORT/PATH")
+    if isinstance(argv, str):
+        raise SettingsError("the command is a sequence of words, not one string")
+    fields = [("tty", "true" if tty else "false"), *(("command", word) for word in argv)]
+    if size is not None:
+        fields += [("rows", str(size[0])), ("columns", str(size[1]))]
+    fields += [(name, value) for name, value in (("user", user), ("workdir", workdir)) if value is not None]
+    fields += [("env", f"{name}={value}") for name, value in (env or {}).items()]
+    if privileged:
+        fields.append(("privileged", "true"))
+    query = "&".join(filter(None, [parts.query, urlencode(fields, quote_via=quote)]))
+    return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, parts.path, query, ""))
+
+
+def open_websocket(
+    url: str,
+    *,
+    token: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+    timeout: float = 30.0,
+) -> tuple[Transport, ClientProtocol]:
+    """Connect and shake hands within *timeout* seconds.
+
+    *token* is sent as ``Authorization: Bearer``. Raises SettingsError, SessionRefused (an HTTP status instead of the
+    upgrade), ConnectionLost.
+    """
+    try:
+        uri = parse_uri(url)
+    except InvalidURI as error:
+        raise SettingsError(str(error)) from error
+    protocol = ClientProtocol(uri, max_size=LARGEST_MESSAGE)
+    request = protocol.connect()
+    given = dict(headers or {})
+    if token is not None:
+        given["Authorization"] = f"Bearer {token}"
+    for name, value in given.items():
+        if any(character in f"{name}{value}" for character in "\r\n\0"):
+            raise SettingsError(f"the header {name!r} has a line break in it")
+        if name in request.headers:
+            del request.headers[name]
+        request.headers[name] = value
+    protocol.send_request(request)
+    deadline = time.monotonic() + timeout
+    where = f"{uri.host}:{uri.port}"
+    sock = _connect(uri, ssl_context, where, timeout)
+    transport = Transport(sock)
+    try:
+        _shake_hands(transport, protocol, deadline)
+    except BaseException as error:
+        transport.close()
+        if isinstance(error, TimeoutError):
+            raise ConnectionLost(f"{where} did not answer within {timeout:g} s") from error
+        if isinstance(error, OSError):
+            raise ConnectionLost(f"{where} broke off: {_reason(error)}") from error
+        raise
+    return transport, protocol
+
+
+def _connect(uri: WebSocketURI, ssl_context: ssl.SSLContext | None, where: str, timeout: float) -> socket.socket:
+    try:
+        sock = socket.create_connection((uri.host, uri.port), timeout)
+    except OSError as error:
+        raise ConnectionLost(f"cannot connect to {where}: {_reason(error)}") from error
+    if not uri.secure:
+        return sock
+    context = ssl.create_default_context() if ssl_context is None else ssl_context
+    try:
+        return context.wrap_socket(sock, server_hostname=uri.host)
+    except (OSError, ValueError) as error:  # SSLError is an OSError
+        sock.close()
+        raise ConnectionLost(f"no TLS with {where}: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    return getattr(error, "verify_message", None) or getattr(error, "strerror", None) or str(error) or "timed out"
+
+
+def _shake_hands(transport: Transport, protocol: ClientProtocol, deadline: float) -> None:
+    for data in protocol.data_to_send():
+        transport.write(data, deadline)
+    buffer = memoryview(bytearray(4096))
+    response = None
+    while response is None and protocol.handshake_exc is None:
+        size = transport.read_into(buffer, deadline - time.monotonic())
+        if size is None:
+            raise TimeoutError
+        if size:
+            protocol.receive_data(bytes(buffer[:size]))
+        else:
+            protocol.receive_eof()
+        # What comes after the response is the session's: it stays in the protocol's events.
+        response = next(iter(protocol.events), None)
+    if response is not None:
+        del protocol.events[0]
+    match protocol.handshake_exc:
+        case None:
+            return
+        case InvalidStatus():
+            raise _refusal(protocol.handshake_exc.response)
+        case InvalidHandshake() | EOFError() as error:
+            raise ConnectionLost(f"{protocol.uri.host}:{protocol.uri.port} is no WebSocket server: {error}") from error
+        case error:
+            raise ConnectionLost(str(error)) from error
+
+
+def _refusal(response: Response) -> SessionRefused:
+    """Make the refusal of an HTTP response: this package's servers answer in plain text, a proxy in between may not."""
+    status = response.status_code
+    text = ""
+    if response.headers.get("Content-Type", "").startswith("text/plain"):
+        text = bytes(response.body).decode(errors="replace").strip()[:_LONGEST_REASON]
+    if not text.isprintable() or not text:
+        text = f"HTTP {status} {http.client.responses.get(status, '')}".strip()
+    return SessionRefused(text, status=status)

@@ -1,0 +1,403 @@
+"""A session as its client sees it: what comes is kept, within bounds, until it is asked for; and how it ended.
+
+A thread of its own reads the connection all the time, so that pings are answered and the end is noticed also while
+nobody asks for output: the server is told to wait (101) instead of not being read from. One lock guards the state; a
+second one owns the bytes that go out, pongs and close frames included.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidState
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.protocol import State
+
+from dockerexec_ws.client.transport import Transport
+from dockerexec_ws.errors import ConnectionLost, DockerExecError, EngineError, ServerShutdown, SessionRefused
+from dockerexec_ws.protocol.messages import (
+    Code,
+    Complaint,
+    Malformed,
+    Output,
+    Pause,
+    Resume,
+    Shutdown,
+    Stopped,
+    make_message,
+    parse_server_message,
+)
+
+logger = logging.getLogger(__name__)
+
+OUTPUT_LIMIT = 2 * 1024 * 1024
+"""Bytes of output kept above which the server is told to wait (101), and at half of which to go on (100)."""
+
+TTY_OUTPUT_LIMIT = 128 * 1024
+"""The same with a tty: what is kept delays what the user sees after Ctrl-C."""
+
+UNREAD_LIMIT = 16 * 1024 * 1024
+"""Bytes kept above which the connection is not read from: a server whose stdin is stalled does not heed a 101."""
+
+MESSAGE_SIZE = 64 * 1024
+"""Bytes of stdin in a message: what the original's client sends, whatever limit a server has."""
+
+PING_INTERVAL = 20.0
+"""Seconds of silence before a ping; after as many more the server counts as gone."""
+
+CLOSE_TIMEOUT = 5.0
+"""Seconds that the server has to close its side at the end."""
+
+_READ_SIZE = 256 * 1024
+_OWED_FRAMES = 64  # pongs that the server does not take; beyond this it is not read from either
+
+
+class Session:
+    """One session on an open connection. Any thread may call anything."""
+
+    def __init__(self, transport: Transport, protocol: ClientProtocol, *, tty: bool = False) -> None:
+        self.exit_code: int | None = None
+        """The process's exit code, once the server has told it."""
+        self._failure: DockerExecError | None = None  # how it ended, if not by an exit code
+        self._transport = transport
+        self._protocol = protocol
+        self._limit = TTY_OUTPUT_LIMIT if tty else OUTPUT_LIMIT
+        self._changed = threading.Condition(threading.RLock())
+        self._write_lock = threading.Lock()
+        self._output: dict[Code, deque[tuple[int, memoryview]]] = {Code.STDOUT: deque(), Code.STDERR: deque()}
+        self._arrivals = 0  # pieces of output that came; tells the order of the two streams
+        self._kept = 0  # bytes of output
+        self._unwanted: set[Code] = set()  # streams that nobody will ask for
+        self._pausing = False  # a 101 was sent, and no 100 since
+        self._ready = False
+        self._stdin_held = False  # a 101 came, and no 100 since
+        self._shutdown = False  # a 201 came
+        self._closing = False  # by us
+        self._complaint = ""  # the last one
+        self._fragments: list[bytes] = []
+        self._flushing = False  # a thread sends what the reading one owes
+        self._thread = threading.Thread(target=self._read, name="dockerexec-ws session", daemon=True)
+        self._thread.start()
+
+    # For whoever uses the session
+
+    def wait_until_ready(self, timeout: float) -> None:
+        """Wait until the process runs. Raises what the session ends with before that; TimeoutError."""
+        with self._changed:
+            self._wait_for(lambda: self._ready or self._over, timeout)
+            if self._failure is not None:
+                raise self._failure
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the exit code. Raises what the session ends with instead; TimeoutError."""
+        with self._changed:
+            self._wait_for(lambda: self._over, timeout)
+            return self._outcome()
+
+    @property
+    def over(self) -> bool:
+        """Whether the session has ended; there may be output left that was not asked for."""
+        with self._changed:
+            return self._over
+
+    def receive(self, code: Code | None = None, timeout: float | None = None) -> tuple[Code, memoryview] | None:
+        """Return the next bytes of output, of stream *code* or of whichever came first; None at the end.
+
+        The end is that of a process that exited: what a session ends with instead is raised. Raises TimeoutError.
+        """
+        with self._changed:
+            self._wait_for(lambda: self._over or self._first(code) is not None, timeout)
+            found = self._first(code)
+            if found is None:
+                self._outcome()
+                return None
+            _, data = self._output[found].popleft()
+            due = self._released(len(data))
+        if due:
+            self._send(make_message(Code.RESUME))
+        return found, data
+
+    def receive_into(self, code: Code, buffer: memoryview, timeout: float | None = None) -> int:
+        """Fill *buffer* with what there is of stream *code*; return the bytes, 0 at the end. Raises as ``receive``."""
+        filled = 0
+        with self._changed:
+            self._wait_for(lambda: self._over or bool(self._output[code]), timeout)
+            queue = self._output[code]
+            while queue and filled < len(buffer):
+                arrival, data = queue.popleft()
+                part = data[: len(buffer) - filled]
+                buffer[filled : filled + len(part)] = part
+                filled += len(part)
+                if len(part) < len(data):
+                    queue.appendleft((arrival, data[len(part) :]))
+            if not filled:
+                self._outcome()
+            due = self._released(filled)
+        if due:
+            self._send(make_message(Code.RESUME))
+        return filled
+
+    def drop_output(self, code: Code) -> None:
+        """Keep nothing of a stream any more, and nothing of what comes."""
+        with self._changed:
+            self._unwanted.add(code)
+            size = sum(len(data) for _, data in self._output[code])
+            self._output[code].clear()
+            due = self._released(size)
+            self._changed.notify_all()
+        if due:
+            self._send(make_message(Code.RESUME))
+
+    def write(self, data: memoryview) -> None:
+        """Send stdin, and wait until the server may have it and the kernel has taken it.
+
+        Raises BrokenPipeError when the process has exited; what the session ends with instead.
+        """
+        for start in range(0, len(data), MESSAGE_SIZE):
+            self._send_stdin(make_message(Code.STDIN, data[start : start + MESSAGE_SIZE]))
+
+    def end_stdin(self) -> None:
+        """Tell the process that no stdin will follow. A session that is over does not mind."""
+        try:
+            self._send_stdin(make_message(Code.END))
+        except (BrokenPipeError, DockerExecError):
+            return
+
+    def send(self, message: bytes) -> None:
+        """Send a message that is not held back by the server's 101. A session that is over does not mind."""
+        self._send(message)
+
+    def close(self) -> None:
+        """End the session, and with it the process, if it still runs. Returns when the connection is gone."""
+        with self._changed:
+            self._closing = True
+            self._unwanted |= set(self._output)
+            if not self._over:
+                self._end(ConnectionLost("the session was closed from this side"))
+            self._changed.notify_all()
+        if threading.current_thread() is not self._thread:
+            self._close_connection()
+            self._thread.join(CLOSE_TIMEOUT)
+            self._transport.cut()
+            self._thread.join()
+
+    def abandon(self) -> None:
+        """Cut the connection without waiting for anything; the server ends the process."""
+        with self._changed:  # an RLock: this may be a finalizer that interrupts whoever holds it
+            self._closing = True
+            self._changed.notify_all()
+        self._transport.cut()
+
+    # Under the lock
+
+    @property
+    def _over(self) -> bool:
+        return self.exit_code is not None or self._failure is not None
+
+    def _wait_for(self, condition: Callable[[], bool], timeout: float | None) -> None:
+        if not self._changed.wait_for(condition, timeout):
+            raise TimeoutError
+
+    def _outcome(self) -> int:
+        if self.exit_code is None:
+            assert self._failure is not None  # nosec B101  # for the type checker: it is over
+            raise self._failure
+        return self.exit_code
+
+    def _first(self, code: Code | None) -> Code | None:
+        """Return which stream has something; of both, the one whose next piece came first."""
+        if code is not None:
+            return code if self._output[code] else None
+        waiting = [each for each, queue in self._output.items() if queue]
+        return min(waiting, key=lambda each: self._output[each][0][0], default=None)
+
+    def _released(self, size: int) -> bool:
+        """Note that *size* bytes are no longer kept; return whether the server is to be told to go on."""
+        self._kept -= size
+        if self._kept <= UNREAD_LIMIT // 2 < self._kept + size:
+            self._changed.notify_all()
+        if self._pausing and self._kept <= self._limit // 2:
+            self._pausing = False
+            return True
+        return False
+
+    def _end(self, failure: DockerExecError) -> None:
+        if not self._over:  # the first cause is the one
+            self._failure = failure
+            self._changed.notify_all()
+
+    # The thread that reads
+
+    def _read(self) -> None:
+        try:
+            self._take_events()  # what came with the handshake
+            buffer = memoryview(bytearray(_READ_SIZE))
+            while (size := self._read_some(buffer)) > 0:
+                with self._changed:
+                    self._protocol.receive_data(buffer[:size])  # type: ignore[arg-type]  # it copies any buffer
+                self._take_events()
+        except OSError as error:
+            logger.debug("the connection broke: %s", error)
+        except Exception:
+            logger.exception("the client failed")
+        finally:
+            with self._changed:
+                self._end(self._explain())
+            self._transport.cut()
+            with self._write_lock:  # whoever writes has been woken
+                self._transport.close()
+
+    def _read_some(self, buffer: memoryview) -> int:
+        pinged = False
+        delivered = self._transport.delivered
+        while True:
+            with self._changed:
+                waited = not self._closing and self._kept > UNREAD_LIMIT
+                if waited:
+                    self._changed.wait_for(lambda: self._closing or self._kept <= UNREAD_LIMIT // 2)
+                closing = self._closing or self._over
+            size = self._transport.read_into(buffer, CLOSE_TIMEOUT if closing else PING_INTERVAL)
+            if size is not None:
+                return size
+            before, delivered = delivered, self._transport.delivered
+            if closing or (pinged and before == delivered):
+                return 0
+            pinged = True
+            self._send_ping()
+
+    def _send_ping(self) -> None:
+        with self._changed:
+            if self._protocol.state is not State.OPEN:
+                return
+            self._protocol.send_ping(b"")
+        self._take_events()
+
+    def _take_events(self) -> None:
+        with self._changed:
+            for event in self._protocol.events_received():
+                if isinstance(event, Frame) and event.opcode in (Opcode.BINARY, Opcode.TEXT, Opcode.CONT):
+                    if event.fin and not self._fragments:
+                        self._take_message(event.data)
+                        continue
+                    self._fragments.append(bytes(event.data))
+                    if event.fin:
+                        message, self._fragments = b"".join(self._fragments), []
+                        self._take_message(message)
+            if self._protocol.close_rcvd is not None or self._protocol.parser_exc is not None:
+                self._end(self._explain())
+            self._changed.notify_all()
+            if self._protocol.writes and not self._flushing:
+                # Not by this thread: it must never wait for the server to take something.
+                self._flushing = True
+                threading.Thread(target=self._flush_owed, name="dockerexec-ws flush", daemon=True).start()
+            self._changed.wait_for(lambda: len(self._protocol.writes) <= _OWED_FRAMES or self._closing)
+
+    def _take_message(self, message: bytes | bytearray | memoryview) -> None:
+        match parse_server_message(bytes(message) if isinstance(message, memoryview) else message):
+            case Output(code, data):
+                if data and code not in self._unwanted:
+                    self._output[code].append((self._arrivals, data))
+                    self._arrivals += 1
+                    self._kept += len(data)
+                    if self._kept > self._limit and not self._pausing:
+                        self._pausing = True
+                        self._queue(make_message(Code.PAUSE))
+            case Resume():
+                self._ready = True
+                self._stdin_held = False
+            case Pause():
+                self._stdin_held = True
+            case Stopped(exit_code):
+                if not self._over:
+                    self.exit_code = exit_code
+            case Shutdown():
+                self._shutdown = True
+            case Complaint(text):
+                self._complaint = text
+                if self._ready:
+                    logger.warning("the server says: %s", text)
+            case Malformed(text):
+                self._end(ConnectionLost(f"the server broke the protocol: {text}"))
+
+    def _explain(self) -> DockerExecError:
+        """Return what the session ended with, where no exit code came."""
+        if self._shutdown:
+            return ServerShutdown()
+        close = self._protocol.close_rcvd
+        code = None if close is None else close.code
+        reason = "" if close is None else close.reason
+        text = self._complaint or reason
+        if code in (CloseCode.POLICY_VIOLATION, CloseCode.TRY_AGAIN_LATER):
+            return SessionRefused(text or "the server gave no reason")
+        if code == CloseCode.INTERNAL_ERROR:
+            return EngineError(text or "the server gave no reason")
+        if code == CloseCode.GOING_AWAY:
+            return ServerShutdown()
+        if self._complaint and not self._ready:  # the original has no close codes
+            return SessionRefused(self._complaint)
+        if code is not None and code != CloseCode.NO_STATUS_RCVD:
+            return ConnectionLost(f"the server closed with {code} {reason}".rstrip())
+        if self._protocol.parser_exc is not None and not isinstance(self._protocol.parser_exc, EOFError):
+            return ConnectionLost(f"the server broke the protocol: {self._protocol.parser_exc}")
+        return ConnectionLost("the connection was lost")
+
+    # What goes out
+
+    def _send_stdin(self, message: bytes) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._over or (self._ready and not self._stdin_held))
+            if self._over:
+                self._outcome()
+                raise BrokenPipeError("the process has exited")
+            self._queue(message)
+        self._flush(wait=True)
+
+    def _send(self, message: bytes) -> None:
+        with self._changed:
+            self._queue(message)
+        self._flush(wait=False)
+
+    def _queue(self, message: bytes) -> None:
+        """Have *message* sent by the next flush; under the lock."""
+        if self._protocol.state is State.OPEN:
+            self._protocol.send_binary(message)
+
+    def _close_connection(self) -> None:
+        with self._changed:
+            try:
+                self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
+            except InvalidState:  # it is closed, or about to be
+                return
+        self._flush(wait=False)
+
+    def _flush(self, *, wait: bool) -> None:
+        """Write what the protocol has ready; without *wait* whoever is writing now does that."""
+        while self._protocol.writes:
+            if not self._write_lock.acquire(blocking=wait):
+                return
+            try:
+                while chunks := self._chunks_to_send():
+                    for chunk in chunks:
+                        self._transport.write(chunk)
+            except OSError:  # the thread that reads finds out, and tells
+                self._transport.cut()
+                return
+            except BaseException:  # interrupted, perhaps in the middle of a frame: nothing may follow
+                self._transport.cut()
+                raise
+            finally:
+                self._write_lock.release()
+
+    def _flush_owed(self) -> None:
+        try:
+            self._flush(wait=True)
+        finally:
+            with self._changed:
+                self._flushing = False
+
+    def _chunks_to_send(self) -> list[bytes]:
+        with self._changed:
+            self._changed.notify_all()
+            return self._protocol.data_to_send()
