@@ -1,4 +1,4 @@
-"""The three floors, kept by reading the imports; and what importing the package does to a program."""
+"""The three floors and the client, kept by reading the imports; and what importing the package does to a program."""
 
 import ast
 import os
@@ -18,6 +18,7 @@ FLOORS = {
     "protocol": {"protocol"},
     "engine": {"protocol", "engine", "errors"},
     "server": {"protocol", "engine", "server", "errors"},
+    "client": {"protocol", "client", "errors"},
 }
 TOP = {"__init__", "__main__", "cli", "config", "wsgi"}
 
@@ -102,6 +103,20 @@ def test_the_errors_import_nothing():
 def test_the_engine_knows_no_websocket_and_no_command_line():
     for path in modules_of("engine"):
         assert not {name.partition(".")[0] for name in MODULES[path]} & NOT_FOR_ENGINE, name_of(path)
+
+
+def test_the_client_needs_no_gevent_and_no_docker():
+    program = "import sys, dockerexec_ws.client, dockerexec_ws.client.__main__; print(*sys.modules, sep='\\n')"
+    loaded = set(run_fresh(program).splitlines())
+    assert "dockerexec_ws.client.session" in loaded
+    assert not loaded & {
+        "gevent",
+        "docker",
+        "requests",
+        "geventwebsocket",
+        "dockerexec_ws.engine",
+        "dockerexec_ws.server",
+    }
 
 
 @each_module

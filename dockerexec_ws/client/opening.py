@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.exceptions import InvalidHandshake, InvalidStatus
 from websockets.http11 import Response
 from websockets.uri import WebSocketURI, parse_uri
 
@@ -37,9 +37,13 @@ def session_url(
 
     *url* may also be the one of the server's page (http, https); *size* is rows and columns. Raises SettingsError.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in _SCHEMES or not parts.netloc:
-        raise SettingsError(f"{url!r} is no URL of a server: it is like ws://HOST:PORT/PATH")
+    try:
+        parts = urlsplit(url)
+        is_url = parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, say
+        is_url = False
+    if not is_url:
+        raise SettingsError("that is no URL of a server: it is like ws://HOST:PORT/PATH")
     if isinstance(argv, str):
         raise SettingsError("the command is a sequence of words, not one string")
     fields = [("tty", "true" if tty else "false"), *(("command", word) for word in argv)]
@@ -66,10 +70,7 @@ def open_websocket(
     *token* is sent as ``Authorization: Bearer``. Raises SettingsError, SessionRefused (an HTTP status instead of the
     upgrade), ConnectionLost.
     """
-    try:
-        uri = parse_uri(url)
-    except InvalidURI as error:
-        raise SettingsError(str(error)) from error
+    uri = parse_uri(url)
     protocol = ClientProtocol(uri, max_size=LARGEST_MESSAGE)
     request = protocol.connect()
     given = dict(headers or {})

@@ -87,8 +87,8 @@ class Session:
         """Wait until the process runs. Raises what the session ends with before that; TimeoutError."""
         with self._changed:
             self._wait_for(lambda: self._ready or self._over, timeout)
-            if self._failure is not None:
-                raise self._failure
+            if not self._ready:
+                self._outcome()
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for the exit code. Raises what the session ends with instead; TimeoutError."""
@@ -264,8 +264,9 @@ class Session:
             before, delivered = delivered, self._transport.delivered
             if closing or (pinged and before == delivered):
                 return 0
+            if not pinged:  # once: that its kernel takes further ones says nothing of the server
+                self._send_ping()
             pinged = True
-            self._send_ping()
 
     def _send_ping(self) -> None:
         with self._changed:
@@ -381,8 +382,9 @@ class Session:
                 while chunks := self._chunks_to_send():
                     for chunk in chunks:
                         self._transport.write(chunk)
-            except OSError:  # the thread that reads finds out, and tells
+            except OSError:  # the thread that reads finds out, once it has read what came before, and tells
                 self._transport.cut()
+                self._chunks_to_send()  # they are nobody's any more
                 return
             except BaseException:  # interrupted, perhaps in the middle of a frame: nothing may follow
                 self._transport.cut()

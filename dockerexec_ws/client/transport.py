@@ -54,7 +54,9 @@ class Transport:
             else:
                 self._written += sent
                 rest = rest[sent:]
-                continue
+                if sent:
+                    continue
+                event = select.POLLOUT  # gevent's SSLSocket says so, instead of raising
             if not self._wait(event, None if deadline is None else deadline - time.monotonic()):
                 raise TimeoutError("the server takes nothing")
 

@@ -69,6 +69,9 @@ _MORE_THAN_PINGS = 512  # bytes between two looks
 
 _CODE_BYTES = {code: bytes([code]) for code in (Code.STDOUT, Code.STDERR)}
 
+SIZE_PATIENCE = 1.0
+"""Seconds that a session may be held up at its start by an engine that has yet to set the terminal's size."""
+
 PATIENCE = 1.0
 """Seconds that a peer has to take the last message and the close frame when it is not to be waited for."""
 
@@ -194,12 +197,12 @@ class Session:
             self._fail(str(error), error.close_code)
         if self._ended.ready():
             return
+        if self.tty and self._request.size is not None and not self._engine.sizes_at_create:
+            self._size = self._request.size
+            self._wake_resizer().join(SIZE_PATIENCE)  # so that a program that has read something knows its size
         self._websocket.send_soon(make_message(Code.RESUME))
         self._spawn(self._read_peer)
         self._spawn(self._read_engine, self._exec)
-        if self.tty and self._request.size is not None and not self._engine.sizes_at_create:
-            self._size = self._request.size
-            self._wake_resizer()
         if self._limits.timed:
             self._spawn(self._watch_limits)
 
@@ -365,9 +368,10 @@ class Session:
         self._stdin.taken(size)
         self._stdin_taken.set()
 
-    def _wake_resizer(self) -> None:
+    def _wake_resizer(self) -> "gevent.Greenlet[..., None]":
         if self._resizer is None:
             self._resizer = self._spawn(self._resize, self._exec)
+        return self._resizer
 
     def _resize(self, process: Exec) -> None:
         while self._size is not None:

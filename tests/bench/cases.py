@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from tests.bench.load import TIMEOUT, SessionFailedError
-from tests.bench.targets import Cli, Here, Original, Raw
+from tests.bench.targets import Cli, Here, Library, Original, Raw
 
 MB = 1e6
 SEED = 20260115
@@ -61,7 +61,9 @@ def _stdout(target, size, count):
         sessions = [_open(stack, target, "head", "-c", str(size), "/dev/zero") for _ in range(count)]
         cpu = target.cpu()
         begin = time.monotonic()
-        running = set(sessions)
+        if count == 1:
+            sessions[0].drain()
+        running = set() if count == 1 else set(sessions)
         while running:
             readable = select.select(list(running), [], [], TIMEOUT)[0]
             if not readable:
@@ -287,11 +289,12 @@ class Case:
 
 
 SERVERS = (Here, Original)
+WITH_LIBRARY = (Here, Library, Original, Cli, Raw)
 
 CASES = {
-    "stdout": Case("stdout of one session", stdout_of_one),
+    "stdout": Case("stdout of one session", stdout_of_one, WITH_LIBRARY),
     "stdout-4": Case("stdout of four sessions", stdout_of_four),
-    "stdin": Case("stdin of one session", stdin_of_one),
+    "stdin": Case("stdin of one session", stdin_of_one, WITH_LIBRARY),
     "echo": Case("1-byte echo", echo),
     "echo-beside": Case("1-byte echo beside 3 streaming sessions", echo_beside_streams),
     "start": Case("start of a session, to its exit code", start, (Here, Original, Cli)),

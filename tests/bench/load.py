@@ -1,7 +1,7 @@
 """The light load generator: sessions on blocking sockets that count what they receive and look at little of it.
 
-One interface for all ways to reach a process: ``WebSocketSession``, ``RawSession`` (the engine's hijacked stream) and
-``CliSession`` (the docker command).
+One interface for all ways to reach a process: ``WebSocketSession``, ``RawSession`` (the engine's hijacked stream),
+``CliSession`` (the docker command) and, for what needs no look at the socket, ``LibrarySession`` (the Python client).
 """
 
 import contextlib
@@ -12,6 +12,8 @@ import socket
 import struct
 import subprocess
 from urllib.parse import urlencode, urlsplit
+
+from dockerexec_ws.client import connect
 
 READ_SIZE = 1024 * 1024
 MESSAGE_SIZE = 64 * 1024
@@ -288,6 +290,28 @@ class CliSession(Session):
         self.received += len(data)
         if not data:
             self.exit_code = self._process.wait(TIMEOUT)
+
+
+class LibrarySession(Session):
+    """The package's own Python client, used as a program would."""
+
+    def __init__(self, url, argv):
+        super().__init__()
+        self._process = connect(url, argv, open_timeout=TIMEOUT)
+
+    def write(self, data):
+        self._process.stdin.write(data)
+
+    def end(self):
+        self._process.stdin.close()
+
+    def drain(self):
+        while size := self._process.stdout.readinto1(self._buffer):
+            self.received += size
+        self.exit_code = self._process.wait(TIMEOUT)
+
+    def close(self):
+        self._process.close()
 
 
 class EngineConnection:

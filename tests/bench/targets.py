@@ -1,4 +1,4 @@
-"""What is measured: this server, the original one, the docker command, and the engine's own stream."""
+"""What is measured: this server, by the load generator and by its own client, the original one, the docker command, and the engine's own stream."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import secrets
 import subprocess
 import sys
 
-from tests.bench.load import CliSession, EngineConnection, RawSession, WebSocketSession
+from tests.bench.load import CliSession, EngineConnection, LibrarySession, RawSession, WebSocketSession
 from tests.interop.npm import HERE as INTEROP
 from tests.interop.npm import install_packages
 
@@ -107,6 +107,15 @@ class Here(Server):
         return line.split()[-1]
 
 
+class Library(Here):
+    """This server, by its own Python client."""
+
+    name = "python client"
+
+    def open(self, argv):
+        return LibrarySession(self._url, argv)
+
+
 class Original(Server):
     name = "original"
 
@@ -149,4 +158,4 @@ def _socket_path():
     return os.environ["DOCKER_HOST"].removeprefix("unix://")
 
 
-ALL = [Here, Original, Cli, Raw]
+ALL = [Here, Library, Original, Cli, Raw]

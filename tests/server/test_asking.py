@@ -97,6 +97,14 @@ def test_initial_rows_and_columns(serve):
         assert output == b"33 133\r\n"
 
 
+def test_a_program_that_has_read_something_knows_its_size(serve):
+    query = urlencode({"tty": "true", "rows": 33, "columns": 133}) + "&command=sh&command=-c&command=read+x;stty+size"
+    for _ in range(10):
+        peer = Peer(serve().url, query=query).ready()
+        peer.stdin(b"\n")
+        assert peer.transcript().stdout == b"\r\n33 133\r\n"
+
+
 def test_initial_rows_and_columns_at_create(tmp_path):
     """With a newer engine than this machine's: before the program's first output."""
     ended = {"Running": False, "ExitCode": 0, "Pid": 1}

@@ -1,0 +1,227 @@
+"""Servers that are none, or mean harm: the client says what is wrong, and holds no more than it has to."""
+
+import contextlib
+import socket
+import threading
+
+import pytest
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+
+from dockerexec_ws.client import ConnectionLost, EngineError, ServerShutdown, SessionRefused, connect
+from dockerexec_ws.errors import SettingsError
+
+
+@pytest.fixture
+def listen():
+    """A function that has one connection handled by a function, in a thread; returns the URL."""
+    with contextlib.ExitStack() as stack:
+
+        def start(handle):
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+
+            def serve():
+                with contextlib.suppress(OSError):
+                    connection, _ = listener.accept()
+                    with connection:
+                        handle(connection)
+
+            thread = threading.Thread(target=serve)
+            thread.start()
+            stack.callback(thread.join, 10)
+            return f"ws://127.0.0.1:{listener.getsockname()[1]}/x"
+
+        yield start
+
+
+def upgraded(connection):
+    """Shake hands; returns the protocol, with which to make frames."""
+    protocol = ServerProtocol()
+    while not (events := protocol.events_received()):
+        protocol.receive_data(connection.recv(65536))
+    (request,) = events
+    assert isinstance(request, Request)
+    protocol.send_response(protocol.accept(request))
+    return protocol
+
+
+def say(*messages, close=None, then=b""):
+    """A server that sends messages, perhaps a close frame, and raw bytes; then it waits for the client's end."""
+
+    def handle(connection):
+        protocol = upgraded(connection)
+        for message in messages:
+            protocol.send_binary(message)
+        if close is not None:
+            protocol.send_close(*close)
+        for data in protocol.data_to_send():
+            if data:
+                connection.sendall(data)
+        connection.sendall(then)
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(65536):
+            pass
+
+    return handle
+
+
+def answer(data):
+    def handle(connection):
+        connection.recv(65536)
+        connection.sendall(data)
+
+    return handle
+
+
+@pytest.mark.parametrize(
+    ("response", "kind", "text"),
+    [
+        (b"SSH-2.0-OpenSSH_9.2\r\n", ConnectionLost, "is no WebSocket server"),
+        (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", ConnectionLost, "is no WebSocket server"),
+        (b"", ConnectionLost, "is no WebSocket server"),
+        (b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\n\r\n<h1>x", SessionRefused, "^HTTP 502 Bad Gateway$"),
+        (b"HTTP/1.1 302 Found\r\nLocation: /y\r\n\r\n", SessionRefused, "^HTTP 302 Found$"),
+        (b"HTTP/1.1 400 No\r\n\r\n", SessionRefused, "^HTTP 400 Bad Request$"),
+        (b"HTTP/1.1 403 No\r\nContent-Type: text/plain\r\n\r\nGo away.\n", SessionRefused, r"^Go away\.$"),
+        (b"HTTP/1.1 403 No\r\nContent-Type: text/plain\r\n\r\n\x1b]0;x\a", SessionRefused, "^HTTP 403 Forbidden$"),
+    ],
+)
+def test_answers_that_are_no_upgrade(listen, response, kind, text):
+    with pytest.raises(kind, match=text):
+        connect(listen(answer(response)), ["true"])
+
+
+def test_nobody_listens():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        with pytest.raises(ConnectionLost, match=r"^cannot connect to 127.0.0.1:.*: Connection refused$"):
+            connect(f"ws://127.0.0.1:{sock.getsockname()[1]}/x", ["true"])
+
+
+@pytest.mark.parametrize("does", ["nothing", "only the upgrade"])
+def test_no_answer_in_time(listen, does):
+    def handle(connection):
+        if does == "only the upgrade":
+            connection.sendall(b"".join(upgraded(connection).data_to_send()))
+        while connection.recv(65536):
+            pass
+
+    with pytest.raises(ConnectionLost, match=r"within 0\.3 s$"):
+        connect(listen(handle), ["true"], open_timeout=0.3)
+
+
+READY = b"\x64"
+OUTPUT = b"\x01so far"
+
+
+@pytest.mark.parametrize(
+    ("handle", "kind", "text"),
+    [
+        (say(READY, OUTPUT), ConnectionLost, "^the connection was lost$"),
+        (say(READY, OUTPUT, close=(1000,)), ConnectionLost, "^the server closed with 1000$"),
+        (say(READY, OUTPUT, close=(1009, "too big")), ConnectionLost, "^the server closed with 1009 too big$"),
+        (say(READY, OUTPUT, close=(1011,)), EngineError, "^the server gave no reason$"),
+        (say(READY, OUTPUT, b"\xcawhy", close=(1011,)), EngineError, "^why$"),
+        (say(READY, OUTPUT, b"\xcawhy", close=(1013,)), SessionRefused, "^why$"),
+        (say(READY, OUTPUT, close=(1008, "reason")), SessionRefused, "^reason$"),
+        (say(READY, OUTPUT, b"\xc9"), ServerShutdown, "shut down"),  # as the original does
+        (say(READY, OUTPUT, close=(1001,)), ServerShutdown, "shut down"),
+        (say(READY, OUTPUT, b"\xcacannot resize"), ConnectionLost, "^the connection was lost$"),
+        (say(READY, OUTPUT, b"\xc8"), ConnectionLost, "broke the protocol: .*exit code"),
+        (say(READY, OUTPUT, then=b"\x82\x81\0\0\0\0x"), ConnectionLost, "broke the protocol: incorrect masking"),
+        (say(READY, OUTPUT, then=b"\x82\x7f" + (1 << 40).to_bytes(8, "big")), ConnectionLost, "broke the protocol"),
+    ],
+)
+def test_endings_without_an_exit_code(listen, handle, kind, text):
+    process = connect(listen(handle), ["true"])
+    assert process.stdout.read(6) == b"so far"
+    with pytest.raises(kind, match=text):
+        process.stdout.read()
+    with pytest.raises(kind, match=text):
+        process.wait()
+    assert process.returncode is None
+    process.close()
+
+
+def test_the_originals_refusal_has_no_close_code(listen):
+    with pytest.raises(SessionRefused, match=r"^Too many sessions active!$"):
+        connect(listen(say(b"\xcaToo many sessions active!")), ["true"])
+
+
+def test_an_exit_code_counts_whatever_follows(listen):
+    process = connect(listen(say(READY, OUTPUT, b"\xc8\x05", b"\xc8\x06", b"\xcalate", close=(1011,))), ["true"])
+    assert process.communicate() == (b"so far", b"")
+    assert process.returncode == 5
+    process.close()
+
+
+def test_what_makes_no_sense_is_ignored(listen):
+    messages = [b"", b"\0stdin", b"\x32", b"\xff?", b"\x01", OUTPUT, b"\xc8\0"]
+    process = connect(listen(say(READY, *messages)), ["true"])
+    assert process.communicate() == (b"so far", b"")
+    process.close()
+
+
+def test_fragments_and_text(listen):
+    def handle(connection):
+        protocol = upgraded(connection)
+        protocol.send_binary(READY)
+        protocol.send_binary(b"\x01so", fin=False)
+        protocol.send_ping(b"in between")
+        protocol.send_continuation(b" f", fin=False)
+        protocol.send_continuation(b"ar", fin=True)
+        protocol.send_text(b"\x02text")
+        protocol.send_binary(b"\xc8\0")
+        connection.sendall(b"".join(protocol.data_to_send()))
+        while connection.recv(65536):
+            pass
+
+    process = connect(listen(handle), ["true"])
+    assert process.communicate() == (b"so far", b"text")
+    process.close()
+
+
+def test_a_server_that_pings_and_never_reads(listen):
+    """The pongs that are owed are bounded: it is no longer read from, and closing still works."""
+    sent = []
+
+    def handle(connection):
+        protocol = upgraded(connection)
+        protocol.send_binary(READY)
+        connection.sendall(b"".join(protocol.data_to_send()))
+        connection.settimeout(2)
+        with contextlib.suppress(TimeoutError):
+            while True:
+                sent.append(connection.send(b"\x89\x7d" + bytes(125)) * 500)
+                connection.sendall((b"\x89\x7d" + bytes(125)) * 500)
+
+    process = connect(listen(handle), ["true"])
+    with pytest.raises(ConnectionLost):
+        process.wait()
+    assert len(process._session._protocol.writes) < 5000
+    process.close()
+
+
+def test_a_server_that_does_not_heed_the_pause(listen):
+    stop = threading.Event()
+
+    def handle(connection):
+        protocol = upgraded(connection)
+        protocol.send_binary(READY)
+        connection.sendall(b"".join(protocol.data_to_send()))
+        connection.settimeout(0.5)
+        frame = b"\x82\x7f" + (65537).to_bytes(8, "big") + b"\x01" + bytes(65536)
+        with contextlib.suppress(OSError):
+            while True:
+                connection.sendall(frame)
+        stop.set()
+
+    process = connect(listen(handle), ["true"])
+    assert stop.wait(20)
+    assert process._session._kept < 17_000_000
+    process.close()
+
+
+def test_a_header_cannot_smuggle():
+    with pytest.raises(SettingsError, match=r"line break"):
+        connect("ws://127.0.0.1:1/x", ["true"], token="a\r\nX: y")
