@@ -108,7 +108,7 @@ class Process:
     def close(self) -> None:
         """End the session: a process that still runs is ended, output that was not read is dropped. Idempotent.
 
-        Returns when the server has ended the process, or does not answer for 5 s.
+        Returns when the server has ended the process, or does not answer for 3 s.
         """
         self._finalizer.detach()
         self._session.close()

@@ -5,9 +5,9 @@ nobody asks for output: the server is told to wait (101) instead of not being re
 second one owns the bytes that go out, pongs and close frames included.
 """
 
+import contextlib
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable
 
 from websockets.client import ClientProtocol
@@ -15,8 +15,10 @@ from websockets.exceptions import InvalidState
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import State
 
+from dockerexec_ws.client.endings import failure, printable
+from dockerexec_ws.client.output import OUTPUT_LIMIT, TTY_OUTPUT_LIMIT, UNREAD_LIMIT, OutputQueue
 from dockerexec_ws.client.transport import Transport
-from dockerexec_ws.errors import ConnectionLost, DockerExecError, EngineError, ServerShutdown, SessionRefused
+from dockerexec_ws.errors import ConnectionLost, DockerExecError
 from dockerexec_ws.protocol.messages import (
     Code,
     Complaint,
@@ -32,22 +34,13 @@ from dockerexec_ws.protocol.messages import (
 
 logger = logging.getLogger(__name__)
 
-OUTPUT_LIMIT = 2 * 1024 * 1024
-"""Bytes of output kept above which the server is told to wait (101), and at half of which to go on (100)."""
-
-TTY_OUTPUT_LIMIT = 128 * 1024
-"""The same with a tty: what is kept delays what the user sees after Ctrl-C."""
-
-UNREAD_LIMIT = 16 * 1024 * 1024
-"""Bytes kept above which the connection is not read from: a server whose stdin is stalled does not heed a 101."""
-
 MESSAGE_SIZE = 64 * 1024
 """Bytes of stdin in a message: what the original's client sends, whatever limit a server has."""
 
 PING_INTERVAL = 20.0
 """Seconds of silence before a ping; after as many more the server counts as gone."""
 
-CLOSE_TIMEOUT = 5.0
+CLOSE_TIMEOUT = 3.0
 """Seconds that the server has to close its side at the end."""
 
 _READ_SIZE = 256 * 1024
@@ -63,21 +56,17 @@ class Session:
         self._failure: DockerExecError | None = None  # how it ended, if not by an exit code
         self._transport = transport
         self._protocol = protocol
-        self._limit = TTY_OUTPUT_LIMIT if tty else OUTPUT_LIMIT
         self._changed = threading.Condition(threading.RLock())
         self._write_lock = threading.Lock()
-        self._output: dict[Code, deque[tuple[int, memoryview]]] = {Code.STDOUT: deque(), Code.STDERR: deque()}
-        self._arrivals = 0  # pieces of output that came; tells the order of the two streams
-        self._kept = 0  # bytes of output
-        self._unwanted: set[Code] = set()  # streams that nobody will ask for
-        self._pausing = False  # a 101 was sent, and no 100 since
+        self._output = OutputQueue(TTY_OUTPUT_LIMIT if tty else OUTPUT_LIMIT)
         self._ready = False
         self._stdin_held = False  # a 101 came, and no 100 since
         self._shutdown = False  # a 201 came
         self._closing = False  # by us
         self._complaint = ""  # the last one
         self._fragments: list[bytes] = []
-        self._flushing = False  # a thread sends what the reading one owes
+        self._flushing = False  # a thread sends what nobody waits for
+        self._reading_held = False  # the reading thread waits for output to be taken
         self._thread = threading.Thread(target=self._read, name="dockerexec-ws session", daemon=True)
         self._thread.start()
 
@@ -102,53 +91,36 @@ class Session:
         with self._changed:
             return self._over
 
-    def receive(self, code: Code | None = None, timeout: float | None = None) -> tuple[Code, memoryview] | None:
-        """Return the next bytes of output, of stream *code* or of whichever came first; None at the end.
+    def receive(self, timeout: float | None = None) -> tuple[Code, memoryview] | None:
+        """Return the next bytes of output, of whichever stream came first; None at the end.
 
         The end is that of a process that exited: what a session ends with instead is raised. Raises TimeoutError.
         """
         with self._changed:
-            self._wait_for(lambda: self._over or self._first(code) is not None, timeout)
-            found = self._first(code)
-            if found is None:
+            self._wait_for(lambda: self._over or self._output.first() is not None, timeout)
+            code = self._output.first()
+            if code is None:
                 self._outcome()
                 return None
-            _, data = self._output[found].popleft()
-            due = self._released(len(data))
-        if due:
-            self._send(make_message(Code.RESUME))
-        return found, data
+            data = self._output.take(code)
+            self._output_taken()
+        return code, data
 
     def receive_into(self, code: Code, buffer: memoryview, timeout: float | None = None) -> int:
         """Fill *buffer* with what there is of stream *code*; return the bytes, 0 at the end. Raises as ``receive``."""
-        filled = 0
         with self._changed:
-            self._wait_for(lambda: self._over or bool(self._output[code]), timeout)
-            queue = self._output[code]
-            while queue and filled < len(buffer):
-                arrival, data = queue.popleft()
-                part = data[: len(buffer) - filled]
-                buffer[filled : filled + len(part)] = part
-                filled += len(part)
-                if len(part) < len(data):
-                    queue.appendleft((arrival, data[len(part) :]))
+            self._wait_for(lambda: self._over or self._output.first(code) is not None, timeout)
+            filled = self._output.take_into(code, buffer)
             if not filled:
                 self._outcome()
-            due = self._released(filled)
-        if due:
-            self._send(make_message(Code.RESUME))
+            self._output_taken()
         return filled
 
     def drop_output(self, code: Code) -> None:
         """Keep nothing of a stream any more, and nothing of what comes."""
         with self._changed:
-            self._unwanted.add(code)
-            size = sum(len(data) for _, data in self._output[code])
-            self._output[code].clear()
-            due = self._released(size)
-            self._changed.notify_all()
-        if due:
-            self._send(make_message(Code.RESUME))
+            self._output.drop(code)
+            self._output_taken()
 
     def write(self, data: memoryview) -> None:
         """Send stdin, and wait until the server may have it and the kernel has taken it.
@@ -166,22 +138,29 @@ class Session:
             return
 
     def send(self, message: bytes) -> None:
-        """Send a message that is not held back by the server's 101. A session that is over does not mind."""
-        self._send(message)
+        """Send a message that is not held back by the server's 101, without waiting for anything.
+
+        A session that is over does not mind.
+        """
+        with self._changed:
+            self._queue(message)
+            self._flush_soon()
 
     def close(self) -> None:
         """End the session, and with it the process, if it still runs. Returns when the connection is gone."""
         with self._changed:
             self._closing = True
-            self._unwanted |= set(self._output)
+            for code in (Code.STDOUT, Code.STDERR):
+                self._output.drop(code)
             if not self._over:
                 self._end(ConnectionLost("the session was closed from this side"))
             self._changed.notify_all()
-        if threading.current_thread() is not self._thread:
-            self._close_connection()
-            self._thread.join(CLOSE_TIMEOUT)
-            self._transport.cut()
-            self._thread.join()
+            with contextlib.suppress(InvalidState):  # it is closed, or about to be
+                self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
+            self._flush_soon()
+        self._thread.join(CLOSE_TIMEOUT)
+        self._transport.cut()
+        self._thread.join()
 
     def abandon(self) -> None:
         """Cut the connection without waiting for anything; the server ends the process."""
@@ -203,29 +182,12 @@ class Session:
     def _outcome(self) -> int:
         if self.exit_code is None:
             assert self._failure is not None  # nosec B101  # for the type checker: it is over
-            raise self._failure
+            raise self._failure.with_traceback(None)  # or it would grow each time
         return self.exit_code
 
-    def _first(self, code: Code | None) -> Code | None:
-        """Return which stream has something; of both, the one whose next piece came first."""
-        if code is not None:
-            return code if self._output[code] else None
-        waiting = [each for each, queue in self._output.items() if queue]
-        return min(waiting, key=lambda each: self._output[each][0][0], default=None)
-
-    def _released(self, size: int) -> bool:
-        """Note that *size* bytes are no longer kept; return whether the server is to be told to go on."""
-        self._kept -= size
-        if self._kept <= UNREAD_LIMIT // 2 < self._kept + size:
-            self._changed.notify_all()
-        if self._pausing and self._kept <= self._limit // 2:
-            self._pausing = False
-            return True
-        return False
-
-    def _end(self, failure: DockerExecError) -> None:
+    def _end(self, cause: DockerExecError) -> None:
         if not self._over:  # the first cause is the one
-            self._failure = failure
+            self._failure = cause
             self._changed.notify_all()
 
     # The thread that reads
@@ -244,7 +206,7 @@ class Session:
             logger.exception("the client failed")
         finally:
             with self._changed:
-                self._end(self._explain())
+                self._end(self._failure_now())
             self._transport.cut()
             with self._write_lock:  # whoever writes has been woken
                 self._transport.close()
@@ -254,9 +216,8 @@ class Session:
         delivered = self._transport.delivered
         while True:
             with self._changed:
-                waited = not self._closing and self._kept > UNREAD_LIMIT
-                if waited:
-                    self._changed.wait_for(lambda: self._closing or self._kept <= UNREAD_LIMIT // 2)
+                self._reading_held = self._output.size > UNREAD_LIMIT
+                self._changed.wait_for(lambda: self._closing or not self._reading_held)
                 closing = self._closing or self._over
             size = self._transport.read_into(buffer, CLOSE_TIMEOUT if closing else PING_INTERVAL)
             if size is not None:
@@ -287,24 +248,16 @@ class Session:
                         message, self._fragments = b"".join(self._fragments), []
                         self._take_message(message)
             if self._protocol.close_rcvd is not None or self._protocol.parser_exc is not None:
-                self._end(self._explain())
+                self._end(self._failure_now())
             self._changed.notify_all()
-            if self._protocol.writes and not self._flushing:
-                # Not by this thread: it must never wait for the server to take something.
-                self._flushing = True
-                threading.Thread(target=self._flush_owed, name="dockerexec-ws flush", daemon=True).start()
+            self._flush_soon()  # not by this thread: it must never wait for the server to take something
             self._changed.wait_for(lambda: len(self._protocol.writes) <= _OWED_FRAMES or self._closing)
 
     def _take_message(self, message: bytes | bytearray | memoryview) -> None:
         match parse_server_message(bytes(message) if isinstance(message, memoryview) else message):
             case Output(code, data):
-                if data and code not in self._unwanted:
-                    self._output[code].append((self._arrivals, data))
-                    self._arrivals += 1
-                    self._kept += len(data)
-                    if self._kept > self._limit and not self._pausing:
-                        self._pausing = True
-                        self._queue(make_message(Code.PAUSE))
+                if self._output.put(code, data):
+                    self._queue(make_message(Code.PAUSE))
             case Resume():
                 self._ready = True
                 self._stdin_held = False
@@ -316,33 +269,20 @@ class Session:
             case Shutdown():
                 self._shutdown = True
             case Complaint(text):
-                self._complaint = text
+                self._complaint = printable(text)
                 if self._ready:
-                    logger.warning("the server says: %s", text)
+                    logger.warning("the server says: %s", self._complaint)
             case Malformed(text):
                 self._end(ConnectionLost(f"the server broke the protocol: {text}"))
 
-    def _explain(self) -> DockerExecError:
-        """Return what the session ended with, where no exit code came."""
-        if self._shutdown:
-            return ServerShutdown()
-        close = self._protocol.close_rcvd
-        code = None if close is None else close.code
-        reason = "" if close is None else close.reason
-        text = self._complaint or reason
-        if code in (CloseCode.POLICY_VIOLATION, CloseCode.TRY_AGAIN_LATER):
-            return SessionRefused(text or "the server gave no reason")
-        if code == CloseCode.INTERNAL_ERROR:
-            return EngineError(text or "the server gave no reason")
-        if code == CloseCode.GOING_AWAY:
-            return ServerShutdown()
-        if self._complaint and not self._ready:  # the original has no close codes
-            return SessionRefused(self._complaint)
-        if code is not None and code != CloseCode.NO_STATUS_RCVD:
-            return ConnectionLost(f"the server closed with {code} {reason}".rstrip())
-        if self._protocol.parser_exc is not None and not isinstance(self._protocol.parser_exc, EOFError):
-            return ConnectionLost(f"the server broke the protocol: {self._protocol.parser_exc}")
-        return ConnectionLost("the connection was lost")
+    def _failure_now(self) -> DockerExecError:
+        return failure(
+            shutdown=self._shutdown,
+            close=self._protocol.close_rcvd,
+            complaint=self._complaint,
+            ready=self._ready,
+            broken=self._protocol.parser_exc,
+        )
 
     # What goes out
 
@@ -353,51 +293,48 @@ class Session:
                 self._outcome()
                 raise BrokenPipeError("the process has exited")
             self._queue(message)
-        self._flush(wait=True)
+        self._flush()
 
-    def _send(self, message: bytes) -> None:
-        with self._changed:
-            self._queue(message)
-        self._flush(wait=False)
+    def _output_taken(self) -> None:
+        """See to what follows from there being less output kept."""
+        if self._reading_held and self._output.size <= UNREAD_LIMIT // 2:
+            self._reading_held = False
+            self._changed.notify_all()
+        if self._output.resume_due():
+            self._queue(make_message(Code.RESUME))
+            self._flush_soon()
 
     def _queue(self, message: bytes) -> None:
         """Have *message* sent by the next flush; under the lock."""
         if self._protocol.state is State.OPEN:
             self._protocol.send_binary(message)
 
-    def _close_connection(self) -> None:
-        with self._changed:
-            try:
-                self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
-            except InvalidState:  # it is closed, or about to be
-                return
-        self._flush(wait=False)
+    def _flush_soon(self) -> None:
+        """Have what the protocol has ready sent, by another thread; under the lock."""
+        if self._protocol.writes and not self._flushing:
+            self._flushing = True
+            threading.Thread(target=self._flush_for_others, name="dockerexec-ws flush", daemon=True).start()
 
-    def _flush(self, *, wait: bool) -> None:
-        """Write what the protocol has ready; without *wait* whoever is writing now does that."""
-        while self._protocol.writes:
-            if not self._write_lock.acquire(blocking=wait):
-                return
-            try:
-                while chunks := self._chunks_to_send():
-                    for chunk in chunks:
-                        self._transport.write(chunk)
-            except OSError:  # the thread that reads finds out, once it has read what came before, and tells
-                self._transport.cut()
-                self._chunks_to_send()  # they are nobody's any more
-                return
-            except BaseException:  # interrupted, perhaps in the middle of a frame: nothing may follow
-                self._transport.cut()
-                raise
-            finally:
-                self._write_lock.release()
-
-    def _flush_owed(self) -> None:
+    def _flush_for_others(self) -> None:
         try:
-            self._flush(wait=True)
+            self._flush()
         finally:
             with self._changed:
                 self._flushing = False
+                self._flush_soon()  # what came at the last moment
+
+    def _flush(self) -> None:
+        """Write what the protocol has ready, in the order in which it made it; wait until the kernel has taken it."""
+        with self._write_lock:
+            while chunks := self._chunks_to_send():
+                try:
+                    for chunk in chunks:
+                        self._transport.write(chunk)
+                except OSError:  # the thread that reads finds out, once it has read what came before, and tells
+                    self._transport.cut()
+                except BaseException:  # interrupted, perhaps in the middle of a frame: nothing may follow
+                    self._transport.cut()
+                    raise
 
     def _chunks_to_send(self) -> list[bytes]:
         with self._changed:

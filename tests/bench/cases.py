@@ -63,21 +63,26 @@ def _stdout(target, size, count):
         begin = time.monotonic()
         if count == 1:
             sessions[0].drain()
-        running = set() if count == 1 else set(sessions)
-        while running:
-            readable = select.select(list(running), [], [], TIMEOUT)[0]
-            if not readable:
-                raise SessionFailedError("hung")
-            for session in readable:
-                session.read()
-                if session.exit_code is not None:
-                    running.remove(session)
+        else:
+            _drain_together(sessions)
         seconds = time.monotonic() - begin
         for session in sessions:
             if (session.received, session.exit_code) != (size, 0):
                 raise SessionFailedError(f"{session.received} bytes of {size}")
         stack.close()  # docker exec's CPU time is known when it has ended
         return {"MB/s": size * count / MB / seconds} | _cpu(target, cpu, size * count)
+
+
+def _drain_together(sessions):
+    running = set(sessions)
+    while running:
+        readable = select.select(list(running), [], [], TIMEOUT)[0]
+        if not readable:
+            raise SessionFailedError("hung")
+        for session in readable:
+            session.read()
+            if session.exit_code is not None:
+                running.remove(session)
 
 
 def stdin_of_one(target, sizes):

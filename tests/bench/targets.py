@@ -1,4 +1,6 @@
-"""What is measured: this server, by the load generator and by its own client, the original one, the docker command, and the engine's own stream."""
+"""What is measured: this server, by the load generator and by its own client; the original, the docker command, and the
+engine's own stream.
+"""
 
 import json
 import os

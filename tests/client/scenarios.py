@@ -170,7 +170,7 @@ def a_slow_reader_stops_the_process_and_loses_nothing(url):
     size = 200_000_000
     with connect(url, ["sh", "-c", f"head -c {size} /dev/zero; exit 9"]) as process:
         time.sleep(1)  # much longer than it would take without anything to stop it
-        kept = process._session._kept
+        kept = process._session._output.size
         assert 0 < kept < 20_000_000, kept
         total = 0
         while piece := process.stdout.read1():

@@ -124,6 +124,7 @@ OUTPUT = b"\x01so far"
         (say(READY, OUTPUT, b"\xcawhy", close=(1011,)), EngineError, "^why$"),
         (say(READY, OUTPUT, b"\xcawhy", close=(1013,)), SessionRefused, "^why$"),
         (say(READY, OUTPUT, close=(1008, "reason")), SessionRefused, "^reason$"),
+        (say(READY, OUTPUT, b"\xca\x1b[2J", close=(1008,)), SessionRefused, r"^\ufffd\[2J$"),  # nothing for terminals
         (say(READY, OUTPUT, b"\xc9"), ServerShutdown, "shut down"),  # as the original does
         (say(READY, OUTPUT, close=(1001,)), ServerShutdown, "shut down"),
         (say(READY, OUTPUT, b"\xcacannot resize"), ConnectionLost, "^the connection was lost$"),
@@ -218,7 +219,7 @@ def test_a_server_that_does_not_heed_the_pause(listen):
 
     process = connect(listen(handle), ["true"])
     assert stop.wait(20)
-    assert process._session._kept < 17_000_000
+    assert process._session._output.size < 17_000_000
     process.close()
 
 

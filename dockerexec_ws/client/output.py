@@ -1,0 +1,77 @@
+"""Output that nobody has asked for yet, within bounds; no I/O and no lock: the session has both."""
+
+from collections import deque
+
+from dockerexec_ws.protocol.messages import Code
+
+OUTPUT_LIMIT = 2 * 1024 * 1024
+"""Bytes kept above which the server is told to wait (101), and at half of which to go on (100)."""
+
+TTY_OUTPUT_LIMIT = 128 * 1024
+"""The same with a tty: what is kept delays what the user sees after Ctrl-C."""
+
+UNREAD_LIMIT = 16 * 1024 * 1024
+"""Bytes kept above which the connection is not read from: a server whose stdin is stalled does not heed a 101."""
+
+
+class OutputQueue:
+    """Pieces of stdout and stderr in the order in which they came; *limit* is in bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self.size = 0
+        """Bytes kept."""
+        self._limit = limit
+        self._pieces: dict[Code, deque[tuple[int, memoryview]]] = {Code.STDOUT: deque(), Code.STDERR: deque()}
+        self._arrivals = 0  # pieces that came; tells the order of the two streams
+        self._dropped: set[Code] = set()  # streams of which nothing is kept any more
+        self._pausing = False  # a 101 was due, and no 100 since
+
+    def put(self, code: Code, data: memoryview) -> bool:
+        """Keep *data*; return whether a 101 is due now."""
+        if not data or code in self._dropped:
+            return False
+        self._pieces[code].append((self._arrivals, data))
+        self._arrivals += 1
+        self.size += len(data)
+        due = self.size > self._limit and not self._pausing
+        self._pausing = self._pausing or due
+        return due
+
+    def first(self, code: Code | None = None) -> Code | None:
+        """Return *code* if there is something of that stream; without it, the stream whose next piece came first."""
+        if code is not None:
+            return code if self._pieces[code] else None
+        waiting = [each for each, pieces in self._pieces.items() if pieces]
+        return min(waiting, key=lambda each: self._pieces[each][0][0], default=None)
+
+    def take(self, code: Code) -> memoryview:
+        """Return the next piece of a stream that has one."""
+        _, data = self._pieces[code].popleft()
+        self.size -= len(data)
+        return data
+
+    def take_into(self, code: Code, buffer: memoryview) -> int:
+        """Fill *buffer* with what there is of a stream; return the bytes."""
+        filled = 0
+        pieces = self._pieces[code]
+        while pieces and filled < len(buffer):
+            arrival, data = pieces.popleft()
+            part = data[: len(buffer) - filled]
+            buffer[filled : filled + len(part)] = part
+            filled += len(part)
+            if len(part) < len(data):
+                pieces.appendleft((arrival, data[len(part) :]))
+        self.size -= filled
+        return filled
+
+    def drop(self, code: Code) -> None:
+        """Keep nothing of a stream any more."""
+        self._dropped.add(code)
+        self.size -= sum(len(data) for _, data in self._pieces[code])
+        self._pieces[code].clear()
+
+    def resume_due(self) -> bool:
+        """Return whether a 100 is due now; once for each 101."""
+        due = self._pausing and self.size <= self._limit // 2
+        self._pausing = self._pausing and not due
+        return due
