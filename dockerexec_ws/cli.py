@@ -102,6 +102,9 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--host", default="127.0.0.1", help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, help="Port to listen on; 0 takes a free one.")
 @click.option("--path", show_default="one that nobody can guess", help="Path of the URL.")
+@click.option(
+    "--page/--no-page", default=True, help="Whether a browser that opens the URL gets a page with a terminal."
+)
 @click.option("--certfile", type=_FILE, help="The server's certificate, with its chain (PEM): speak TLS.")
 @click.option("--keyfile", type=_FILE, help="Its key (PEM). SIGHUP has both read again.")
 @click.option(

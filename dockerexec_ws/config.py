@@ -10,7 +10,7 @@ import click
 from dockerexec_ws.errors import SettingsError
 
 TABLES: Mapping[str, tuple[str, ...]] = {
-    "server": ("host", "port", "path", "handshake_timeout", "certfile", "keyfile", "client_ca", "log_level"),
+    "server": ("host", "port", "path", "page", "handshake_timeout", "certfile", "keyfile", "client_ca", "log_level"),
     "engine": ("docker_host", "docker_socket", "engine_timeout"),
     "containers": ("container", "allow_container", "allow_container_label", "allow_own_container"),
     "sessions": (

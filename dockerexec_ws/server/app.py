@@ -20,11 +20,12 @@ from dockerexec_ws.engine.killer import Killer
 from dockerexec_ws.errors import AuditError, DockerExecError, NotPatchedError, QuotaError, SettingsError
 from dockerexec_ws.protocol.messages import error_message
 from dockerexec_ws.server.access.admission import Admission, Client
-from dockerexec_ws.server.access.authenticators import authenticators_of
+from dockerexec_ws.server.access.authenticators import authenticators_of, token_need
 from dockerexec_ws.server.access.identity import Environ
 from dockerexec_ws.server.access.rate import Rate
 from dockerexec_ws.server.audit import AuditLog
-from dockerexec_ws.server.policy import Policy
+from dockerexec_ws.server.page import ASSETS, POLICY, UNBUILT, Answer, Page, is_for_page, policy_answer
+from dockerexec_ws.server.policy import Policy, offered_commands
 from dockerexec_ws.server.request import parse_request
 from dockerexec_ws.server.session import Cause, Session, SessionEnd
 from dockerexec_ws.server.settings import Settings
@@ -71,6 +72,7 @@ class App:
         )
         self.path = "/" + (secrets.token_urlsafe(16) if settings.path is None else settings.path.strip("/"))
         """The path that is served, with its leading slash."""
+        self._page = Page(self.path, token_need(self.authenticators)) if settings.page else None
         self.sessions: list[Session] = []
         """The sessions that run now, oldest first."""
         self._container_id = container_id
@@ -129,6 +131,8 @@ class App:
         self._started = True
         if settings.allow_unauthenticated and not self.authenticators:
             logger.warning("--allow-unauthenticated: whoever reaches this server gets in")
+        if self._page is not None and not self._page.is_built:
+            logger.warning(UNBUILT)
 
     def _register(self, containers: tuple[str, ...]) -> Instance:
         """Make this server known to its successors, and see to what its predecessors left. Raises SettingsError."""
@@ -195,21 +199,51 @@ class App:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request; that of a session when the session is over."""
         try:
+            if self._page is not None and is_for_page(environ):
+                answer = self._browse(environ, self._page)
+                start_response(answer.status, answer.headers)
+                return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
+            if self._choice(environ) is None:
+                raise RefusedError(404, "There is nothing here.")
             client = self._admit(environ)
             websocket = self._upgrade(environ)
         except RefusedError as refusal:
             if environ.get("wsgi.websocket") is None:
                 start_response(refusal.status, refusal.headers)
-                return [refusal.body]
+                return [] if environ["REQUEST_METHOD"] == "HEAD" else [refusal.body]
             self._refuse(self._upgrade(environ), refusal.text, refusal.close_code)
         else:
             self._serve(environ, websocket, client)
         return end_of_request(environ)
 
+    def _browse(self, environ: Environ, page: Page) -> Answer:
+        """Answer a browser that does not ask for a session. Raises RefusedError."""
+        below = self._below(environ)
+        if below is None or not self._is_page(below):
+            raise RefusedError(404, "There is nothing here.")
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            raise RefusedError(405, "There is nothing but GET and HEAD.", [("Allow", "GET, HEAD")])
+        if below == POLICY:
+            return policy_answer(self._offer(self._admit(environ)))
+        note_local_address(environ)
+        self._admission.check(environ)  # who it is does not matter: the page is where a token is entered
+        return page.answer(below, environ)
+
+    def _offer(self, client: Client) -> dict[str, object]:
+        """Return what *client* may ask for, for the page."""
+        commands, any_command = offered_commands(self._policy, client.narrowing)
+        return {
+            "identity": client.name,
+            "chooses_container": self._targets.chosen,
+            "containers": self._targets.named(client.narrowing.containers),
+            "any_command": any_command,
+            "commands": commands,
+            "tty": self._policy.tty and client.narrowing.tty is not False,
+            "read_only": self._settings.read_only,
+        }
+
     def _admit(self, environ: Environ) -> Client:
         """Let pass what may become a session, and tell whose; raises RefusedError."""
-        if not self.serves(environ):
-            raise RefusedError(404, "There is nothing here.")
         if self._draining:
             raise RefusedError(
                 503,
@@ -229,19 +263,33 @@ class App:
             raise
 
     def serves(self, environ: Environ) -> bool:
-        """Whether a request is for the application's path, or, if clients choose a container, for one below it."""
-        return self._choice(environ) is not None
+        """Whether a request is for the application's path, or for what it has below: of the page, or containers."""
+        below = self._below(environ)
+        is_page = self._page is not None and below is not None and self._is_page(below)
+        return is_page or self._choice(environ) is not None
+
+    def _is_page(self, below: str) -> bool:
+        return (
+            below in ("", "/")
+            or below.startswith(ASSETS)
+            # Relative URLs of the page's files are right one segment below the path, no further.
+            or (self._targets.chosen and below != ASSETS[:-1] and below.count("/") == 1)
+        )
 
     def _choice(self, environ: Environ) -> str | None:
-        """Return what a request's path has below the application's, "" for nothing; None if it is another path."""
+        """Return the container that a request for a session names, "" for none; None if it is for another path."""
+        below = self._below(environ)
+        if below is None or not (self._targets.chosen or self.path.rstrip("/") + below == self.path):
+            return None
+        return below[1:]
+
+    def _below(self, environ: Environ) -> str | None:
+        """Return what a request's path has below the application's, with its slash; None if it is another path."""
         path: bytes = environ.get("PATH_INFO", "").encode("latin-1")
         base = self.path.rstrip("/").encode()
-        if self._targets.chosen:
-            path, below = path[: len(base)], path[len(base) :]
-            if secrets.compare_digest(path, base) and below[:1] in (b"", b"/"):
-                return below[1:].decode(errors="replace")
-        elif secrets.compare_digest(path, self.path.encode()):
-            return ""
+        path, below = path[: len(base)], path[len(base) :]
+        if secrets.compare_digest(path, base) and below[:1] in (b"", b"/"):
+            return below.decode(errors="replace")
         return None
 
     def _record(

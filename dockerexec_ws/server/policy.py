@@ -76,6 +76,28 @@ class Narrowing:
         return request
 
 
+def offered_commands(policy: Policy, narrowing: Narrowing) -> tuple[list[list[str]], bool]:
+    """Return the commands that a client may ask for, as far as they can be listed, and whether it may ask for others.
+
+    Of a pattern without wildcards that is its word, which others may follow.
+    """
+    if narrowing.command is not None:
+        allowed = any(_allows(command, narrowing.command) for command in policy.commands)
+        return [list(narrowing.command)] if allowed else [], False
+    patterns = [command for command in policy.commands if isinstance(command, str)]
+    listed = [
+        [command] if isinstance(command, str) else list(command)
+        for command in policy.commands
+        if not isinstance(command, str) or is_literal(command)
+    ]
+    return listed, bool(patterns)
+
+
+def is_literal(pattern: str) -> bool:
+    """Whether a pattern is for itself alone."""
+    return not any(character in pattern for character in "*?[")
+
+
 def _allows(command: Command, argv: Sequence[str]) -> bool:
     return fnmatchcase(argv[0], command) if isinstance(command, str) else tuple(command) == tuple(argv)
 

@@ -35,6 +35,7 @@ class Settings:
     """What an application can be told; times are in seconds, sizes in bytes. Raises SettingsError.
 
     - ``path``: the URL's path, with or without its leading slash; None makes one that nobody can guess;
+    - ``page``: whether a browser that opens the path gets a page with a terminal;
     - ``docker_socket`` (a path) or ``docker_host`` (as DOCKER_HOST): the engine; by default DOCKER_HOST, then
       /var/run/docker.sock;
     - ``engine_timeout``: within which the engine has to answer each request;
@@ -75,6 +76,7 @@ class Settings:
     """
 
     path: str | None = None
+    page: bool = True
     docker_socket: str | None = None
     docker_host: str | None = None
     engine_timeout: float = TIMEOUT

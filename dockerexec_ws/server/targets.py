@@ -8,7 +8,7 @@ from typing import Protocol
 from dockerexec_ws.engine.client import ContainerState, Engine
 from dockerexec_ws.engine.own_container import own_container_id
 from dockerexec_ws.errors import ContainerNotFoundError, RequestRefusedError, SettingsError
-from dockerexec_ws.server.policy import matches
+from dockerexec_ws.server.policy import is_literal, matches
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
 
@@ -33,6 +33,9 @@ class Targets(Protocol):
 
         Raises RequestRefusedError, which does not tell what is not allowed from what does not exist; EngineError.
         """
+
+    def named(self, narrowed_to: Sequence[str] | None) -> list[str]:
+        """Return the names that a client may choose, as far as they are known without asking the engine."""
 
 
 class FixedContainer:
@@ -60,6 +63,10 @@ class FixedContainer:
         if narrowed_to is not None and not matches(state.name, narrowed_to):
             raise _NoSuchContainerError
         return Target(self._name, state.id, state.name)
+
+    def named(self, _: Sequence[str] | None) -> list[str]:
+        """See Targets."""
+        return []
 
 
 class AllowedContainers:
@@ -89,6 +96,13 @@ class AllowedContainers:
         if not self._allows(state) or is_narrowed_away or state.id == self._own:
             raise _NoSuchContainerError
         return Target(state.id, state.id, state.name)
+
+    def named(self, narrowed_to: Sequence[str] | None) -> list[str]:
+        """See Targets."""
+        names = [name for name in self._names if narrowed_to is None or matches(name, narrowed_to)]
+        # What a token names may be allowed by a label: that is known when it is asked for.
+        names += [name for name in narrowed_to or () if self._labels or matches(name, self._names)]
+        return sorted({name for name in names if is_literal(name)})
 
     def _allows(self, state: ContainerState) -> bool:
         return matches(state.name, self._names) or any(

@@ -71,14 +71,25 @@ class Admission:
 
     def admit(self, environ: Environ) -> Client:
         """Return who the request comes from. Raises RefusedError: 403, 401 or 429."""
+        self.check(environ)
         address = self.address(environ)
+        return Client(self._authenticate(environ, address), address, environ.get("HTTP_ORIGIN"))
+
+    def check(self, environ: Environ) -> None:
+        """Check all but who the request comes from, where clients have to tell that. Raises RefusedError: 403."""
         host = self._proxies.host(environ)
         if "*" not in self._allow_hosts and not allowed_host(host, environ, self._allow_hosts):
             raise RefusedError(403, "This server does not go by that host name (--allow-host).")
         origin = environ.get("HTTP_ORIGIN")
         if origin is not None and not self._may_come_from(origin, host, environ):
             raise RefusedError(403, "Pages of that origin may not connect (--allow-origin).")
-        return Client(self._authenticate(environ, address), address, origin)
+        address = self.address(environ)
+        if not (
+            self._authenticators
+            or self._allow_unauthenticated
+            or (is_loopback(address) and is_loopback(environ.get("REMOTE_ADDR", "")))
+        ):
+            raise RefusedError(403, "Without authentication only this machine may connect (--allow-unauthenticated).")
 
     def _may_come_from(self, origin: str, host: str, environ: Environ) -> bool:
         if origin == "null":  # no page's own: any sandboxed one's
@@ -89,9 +100,7 @@ class Admission:
 
     def _authenticate(self, environ: Environ, address: str) -> Identity | None:
         if not self._authenticators:
-            if self._allow_unauthenticated or (is_loopback(address) and is_loopback(environ.get("REMOTE_ADDR", ""))):
-                return None
-            raise RefusedError(403, "Without authentication only this machine may connect (--allow-unauthenticated).")
+            return None
         network = _network(address)
         if wait := self._failures.wait(network):
             raise RefusedError(429, "Too many failures to authenticate.", [("Retry-After", str(math.ceil(wait)))])

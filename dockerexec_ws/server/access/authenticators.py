@@ -1,5 +1,6 @@
 """Which ways to tell who one is the settings give."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from dockerexec_ws.server.access.admission import ProxyHeader
@@ -21,3 +22,9 @@ def authenticators_of(settings: Settings) -> list[Authenticator]:
     if settings.identity_header:
         found.append(ProxyHeader(settings.identity_header, settings.trusted_proxy))
     return found
+
+
+def token_need(authenticators: Sequence[Authenticator]) -> str:
+    """Return whether a client needs a bearer token: "required", "optional" or "none"."""
+    bearer = [isinstance(authenticator, TokenFile | SignedTokens) for authenticator in authenticators]
+    return "none" if not any(bearer) else "required" if all(bearer) else "optional"

@@ -1,0 +1,124 @@
+"""The page that a browser gets where a program opens a WebSocket: a terminal, and the files that make it up."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from dockerexec_ws.server.access.identity import Environ
+from dockerexec_ws.server.upgrade import RefusedError
+
+ASSETS = "/-/"
+"""Where its files are, below the application's path; "-" is no container's name."""
+
+POLICY = f"{ASSETS}policy.json"
+"""Where, below the application's path, a client is told what it may ask for."""
+
+UNBUILT = (
+    "The browser page was not built: npm fetches its libraries when this package is installed. Install Node.js with "
+    "npm, then the package again; or switch the page off (--no-page)."
+)
+
+_FOLDER = Path(__file__).parent.parent / "page"
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".LICENSE": "text/plain; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+_CONTENT_SECURITY_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self' 'unsafe-inline'",  # xterm.js makes <style> elements
+        "img-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
+_ALWAYS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),  # the path may be a secret
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A WSGI response."""
+
+    status: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+class Page:
+    """The page and its files, for an application at *path*; all of them are read here.
+
+    *token* tells whether it has to ask for a bearer token: "required", "optional" (there are other ways to tell who
+    one is) or "none".
+    """
+
+    def __init__(self, path: str, token: str) -> None:
+        self._name = quote(path.rpartition("/")[2], safe="")
+        self._html = (_FOLDER / "index.html").read_text(encoding="utf-8").replace("{{token}}", token)
+        libraries = list(_FOLDER.glob("vendor/*"))
+        self.is_built = bool(libraries)
+        """Whether its libraries are there."""
+        paths = [path for path in [*_FOLDER.iterdir(), *libraries] if path.suffix in _TYPES]
+        # A client's name of a file is looked up here; none gets near the file system.
+        self._files = {ASSETS + path.relative_to(_FOLDER).as_posix(): _File(path) for path in paths}
+
+    def answer(self, below: str, environ: Environ) -> Answer:
+        """Answer a request for what is *below* the application's path. Raises RefusedError: 404, 503."""
+        file = self._files.get(below)
+        if file is None and below.startswith(ASSETS):
+            raise RefusedError(404, "There is nothing here.")
+        if not self.is_built:
+            raise RefusedError(503, UNBUILT, [("Cache-Control", "no-store")])
+        if file is None:
+            return self._html_answer(below)
+        headers = [("ETag", file.etag), ("Cache-Control", "no-cache"), *_ALWAYS]
+        known = environ.get("HTTP_IF_NONE_MATCH", "")
+        if known.strip() == "*" or file.etag in [tag.strip().removeprefix("W/") for tag in known.split(",")]:
+            return Answer("304 Not Modified", headers, b"")
+        return _answer(file.type, headers, file.data)
+
+    def _html_answer(self, below: str) -> Answer:
+        # Relative to the folder that a browser takes the page to be in; a proxy may have put something before the path.
+        assets = f".{ASSETS}" if below or not self._name else f"./{self._name}{ASSETS}"
+        headers = [
+            ("Content-Security-Policy", _CONTENT_SECURITY_POLICY),
+            ("Cache-Control", "no-store"),
+            *_ALWAYS,
+        ]
+        return _answer("text/html; charset=utf-8", headers, self._html.replace("{{assets}}", assets).encode())
+
+
+class _File:
+    def __init__(self, path: Path) -> None:
+        self.data = path.read_bytes()
+        self.type = _TYPES[path.suffix]
+        self.etag = f'"{hashlib.sha256(self.data).hexdigest()[:32]}"'
+
+
+def policy_answer(offer: Mapping[str, object]) -> Answer:
+    """Return the response that tells a client what it may ask for."""
+    return _answer("application/json", [("Cache-Control", "no-store"), *_ALWAYS], json.dumps(offer).encode())
+
+
+def is_for_page(environ: Environ) -> bool:
+    """Whether a request is not for a WebSocket, nor was before a proxy took its Upgrade header."""
+    return not any(
+        key in ("HTTP_UPGRADE", "wsgi.websocket") or key.startswith("HTTP_SEC_WEBSOCKET_") for key in environ
+    )
+
+
+def _answer(kind: str, headers: Sequence[tuple[str, str]], body: bytes) -> Answer:
+    return Answer("200 OK", [("Content-Type", kind), ("Content-Length", str(len(body))), *headers], body)
