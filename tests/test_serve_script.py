@@ -50,9 +50,11 @@ class Serve:
         return line[1]
 
     def hint(self):
-        """What stderr says to try; there is nothing else."""
-        wait_until(lambda: "\n" in self.err.read_text())
-        return re.fullmatch("try it: (.+)\n", self.err.read_text())[1]
+        """What stderr says to try; there is nothing else but the page's address, which is that of the WebSocket."""
+        wait_until(lambda: self.err.read_text().count("\n") == 2)
+        hint, page = re.fullmatch("try it: (.+)\nor in a browser: (.+)\n", self.err.read_text()).groups()
+        assert page == self.ready().replace("ws", "http", 1)
+        return hint
 
     def left(self):
         """The pids of its processes, but for zombies."""

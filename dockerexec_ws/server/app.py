@@ -24,13 +24,14 @@ from dockerexec_ws.server.access.authenticators import authenticators_of, token_
 from dockerexec_ws.server.access.identity import Environ
 from dockerexec_ws.server.access.rate import Rate
 from dockerexec_ws.server.audit import AuditLog
-from dockerexec_ws.server.page import ASSETS, POLICY, UNBUILT, Answer, Page, is_for_page, policy_answer
+from dockerexec_ws.server.page import POLICY, UNBUILT, Answer, Page, is_for_page, policy_answer
+from dockerexec_ws.server.paths import Paths
 from dockerexec_ws.server.policy import Policy, offered_commands
 from dockerexec_ws.server.request import parse_request
 from dockerexec_ws.server.session import Cause, Session, SessionEnd
 from dockerexec_ws.server.settings import Settings
 from dockerexec_ws.server.targets import AllowedContainers, FixedContainer, Targets
-from dockerexec_ws.server.upgrade import RefusedError, end_of_request, note_local_address, upgrade
+from dockerexec_ws.server.upgrade import ANSWER_TIMEOUT, RefusedError, end_of_request, note_local_address, upgrade
 from dockerexec_ws.server.websocket import WebSocket
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,9 @@ WSGIApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 REFUSAL_PATIENCE = 2.0
 """Seconds that a refused peer has to take the reason and close."""
+
+PAGE_TIMEOUT = 60.0
+"""Seconds within which a browser has to take each file of the page: who does not read holds nothing for ever."""
 
 SHUTDOWN_TIMEOUT = 3.0
 """Seconds within which all sessions have to end at a shutdown, beside the grace; what remains is cut."""
@@ -72,6 +76,7 @@ class App:
         )
         self.path = "/" + (secrets.token_urlsafe(16) if settings.path is None else settings.path.strip("/"))
         """The path that is served, with its leading slash."""
+        self._paths = Paths(self.path, containers=not container_id, page=settings.page)
         self._page = Page(self.path, token_need(self.authenticators)) if settings.page else None
         self.sessions: list[Session] = []
         """The sessions that run now, oldest first."""
@@ -203,7 +208,7 @@ class App:
                 answer = self._browse(environ, self._page)
                 start_response(answer.status, answer.headers)
                 return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
-            if self._choice(environ) is None:
+            if self._paths.choice(environ) is None:
                 raise RefusedError(404, "There is nothing here.")
             client = self._admit(environ)
             websocket = self._upgrade(environ)
@@ -218,8 +223,9 @@ class App:
 
     def _browse(self, environ: Environ, page: Page) -> Answer:
         """Answer a browser that does not ask for a session. Raises RefusedError."""
-        below = self._below(environ)
-        if below is None or not self._is_page(below):
+        environ[ANSWER_TIMEOUT] = PAGE_TIMEOUT
+        below = self._paths.page(environ)
+        if below is None:
             raise RefusedError(404, "There is nothing here.")
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             raise RefusedError(405, "There is nothing but GET and HEAD.", [("Allow", "GET, HEAD")])
@@ -264,33 +270,7 @@ class App:
 
     def serves(self, environ: Environ) -> bool:
         """Whether a request is for the application's path, or for what it has below: of the page, or containers."""
-        below = self._below(environ)
-        is_page = self._page is not None and below is not None and self._is_page(below)
-        return is_page or self._choice(environ) is not None
-
-    def _is_page(self, below: str) -> bool:
-        return (
-            below in ("", "/")
-            or below.startswith(ASSETS)
-            # Relative URLs of the page's files are right one segment below the path, no further.
-            or (self._targets.chosen and below != ASSETS[:-1] and below.count("/") == 1)
-        )
-
-    def _choice(self, environ: Environ) -> str | None:
-        """Return the container that a request for a session names, "" for none; None if it is for another path."""
-        below = self._below(environ)
-        if below is None or not (self._targets.chosen or self.path.rstrip("/") + below == self.path):
-            return None
-        return below[1:]
-
-    def _below(self, environ: Environ) -> str | None:
-        """Return what a request's path has below the application's, with its slash; None if it is another path."""
-        path: bytes = environ.get("PATH_INFO", "").encode("latin-1")
-        base = self.path.rstrip("/").encode()
-        path, below = path[: len(base)], path[len(base) :]
-        if secrets.compare_digest(path, base) and below[:1] in (b"", b"/"):
-            return below.decode(errors="replace")
-        return None
+        return self._paths.page(environ) is not None or self._paths.choice(environ) is not None
 
     def _record(
         self, session: Session, event: str, duration: float | None = None, end: SessionEnd | None = None
@@ -356,7 +336,7 @@ class App:
         """Decide on what a client asks for, before anything is created. Raises DockerExecError."""
         request = client.narrowing.apply(parse_request(environ.get("QUERY_STRING", "")))
         self._policy.check(request)
-        target = self._targets.find(self._choice(environ) or "", client.narrowing.containers)
+        target = self._targets.find(self._paths.choice(environ) or "", client.narrowing.containers)
         self._check_quotas(client)  # from here on nothing else runs until the session counts
         self._instance.uses(target.reference)
         session = Session(

@@ -8,10 +8,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from dockerexec_ws.server.access.identity import Environ
+from dockerexec_ws.server.paths import ASSETS
 from dockerexec_ws.server.upgrade import RefusedError
-
-ASSETS = "/-/"
-"""Where its files are, below the application's path; "-" is no container's name."""
 
 POLICY = f"{ASSETS}policy.json"
 """Where, below the application's path, a client is told what it may ask for."""

@@ -6,6 +6,7 @@
 """
 
 import contextlib
+import errno
 import http
 import logging
 import socket
@@ -27,6 +28,9 @@ from websockets.typing import Subprotocol
 from dockerexec_ws.engine.stream import buffered
 from dockerexec_ws.server.access.identity import LOCAL_ADDRESS, PEER_CERTIFICATE, SUBPROTOCOL, Environ
 from dockerexec_ws.server.websocket import WebSocket, protocol_logger
+
+ANSWER_TIMEOUT = "dockerexec_ws.answer_timeout"
+"""A request's key in the environ for the seconds within which the client has to take the answer."""
 
 _TAKE_SOCKET = "dockerexec_ws.take_socket"
 _VERSION = "13"
@@ -123,6 +127,13 @@ class Handler(WebSocketHandler):  # type: ignore[misc]  # it has no types
             environ["wsgi.url_scheme"] = "https"
             environ[PEER_CERTIFICATE] = self.socket.getpeercert()
         return environ
+
+    def process_result(self) -> None:
+        """Send the application's answer, by the deadline that it may have set."""
+        # Of a kind that is a peer's fault for pywsgi: no traceback is logged.
+        late = ConnectionResetError(errno.ECONNRESET, "the client did not take the answer in time")
+        with gevent.Timeout(self.environ.get(ANSWER_TIMEOUT), late):
+            super().process_result()
 
     def upgrade_websocket(self) -> None:
         """Instead of upgrading at once, let the application do it by ``upgrade``."""

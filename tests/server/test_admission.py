@@ -436,7 +436,10 @@ def test_other_machines_through_a_server_of_the_callers(cable, docker_host, cont
     ],
 )
 def test_where_a_request_comes_from(docker_host, container, environ, options, status):
-    request = {"REQUEST_METHOD": "GET", "PATH_INFO": "/x", "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_HOST": "localhost"}
+    request = {
+        **{"REQUEST_METHOD": "GET", "PATH_INFO": "/x", "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_HOST": "localhost"},
+        "HTTP_SEC_WEBSOCKET_VERSION": "13",
+    }
     answers = []
     with contextlib.closing(create_app(container, docker_host=docker_host, path="x", **options)) as app:
         body = app(request | environ, lambda status, headers: answers.append(status))
