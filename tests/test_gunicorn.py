@@ -6,6 +6,8 @@ import re
 import signal
 import subprocess
 import sys
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
 
 import gevent
 import pytest
@@ -116,6 +118,30 @@ def test_refusals_by_gevent_websockets_worker_come_after_its_upgrade(start):
             transcript = Transcript(peer)
         assert len(transcript.errors) == 1
         assert transcript.close_code == 1008
+    assert "Traceback" not in server.log.read_text()
+
+
+@both_workers
+def test_the_page(start, worker):
+    server = start(worker)
+    parts = urlsplit(server.url)
+    with contextlib.closing(HTTPConnection(parts.hostname, parts.port, timeout=15)) as connection:
+        for below, kind in (
+            ("", "text/html"),
+            ("/-/page.js", "text/javascript"),
+            ("/-/policy.json", "application/json"),
+        ):
+            for method in ("HEAD", "GET"):
+                connection.request(method, parts.path + below)
+                response = connection.getresponse()
+                assert response.status == 200
+                assert response.getheader("Content-Type").startswith(kind)
+                assert bool(response.read()) == (method == "GET")
+        connection.request("GET", parts.path + "/-/page.js", headers={"If-None-Match": "*"})
+        response = connection.getresponse()
+        assert (response.status, response.read()) == (304, b"")
+    with Peer(server.url, "true") as peer:
+        assert Transcript(peer).exit_code == 0
     assert "Traceback" not in server.log.read_text()
 
 
