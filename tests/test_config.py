@@ -20,6 +20,7 @@ EVERYTHING = """
 host = "::1"
 port = 0
 path = "é"
+page = false
 handshake_timeout = 3
 certfile = "cert.pem"
 keyfile = "key.pem"

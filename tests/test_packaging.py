@@ -1,6 +1,7 @@
 """The sdist, and the wheel that is built from it."""
 
 import email
+import json
 import os
 import pathlib
 import shutil
@@ -16,27 +17,40 @@ import pytest
 import dockerexec_ws
 
 ROOT = pathlib.Path(__file__).parent.parent
+LIBRARIES = "dockerexec_ws/page/vendor/"
+
+needs_npm = pytest.mark.skipif(not shutil.which("npm"), reason="there is no npm: install Node.js with npm")
 
 
-def run(*command, cwd):
+def run(*command, cwd, **changes):
+    """Run a command with *changes* of the environment; returns what it prints."""
     # Without what would lead to the checkout, and without coverage: pip and build are not what is measured.
     environment = {
         name: value for name, value in os.environ.items() if name != "PYTHONPATH" and not name.startswith("COVERAGE_")
     }
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    command = [str(word) for word in command]
+    done = subprocess.run(
+        command, cwd=cwd, env=environment | changes, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert done.returncode == 0, done.stdout
     return done.stdout
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """The folder with the sdist, made from what git has or would add, and the wheel that build makes from the sdist."""
+def source(tmp_path_factory):
+    """A folder with what git has or would add, and nothing else."""
     source = tmp_path_factory.mktemp("source")
     listed = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT)
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).exists():  # or it is deleted and git has not been told yet
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, source / name)
+    return source
+
+
+@pytest.fixture(scope="module")
+def built(source, tmp_path_factory):
+    """The folder with the sdist, and the wheel that build makes from the sdist."""
     target = tmp_path_factory.mktemp("built")
     run(sys.executable, "-m", "build", "--outdir", target, ".", cwd=source)
     return target
@@ -74,11 +88,99 @@ def test_the_sdist_has_what_a_reader_looks_for(built):
             assert packed.read() == (ROOT / name).read_bytes()
 
 
-def test_the_wheel_has_every_module_and_the_type_marker(wheel):
-    package = ROOT / "dockerexec_ws"
-    expected = {path.relative_to(ROOT).as_posix() for path in [*package.rglob("*.py"), package / "py.typed"]}
+def files_of(wheel):
     with zipfile.ZipFile(wheel) as archive:
-        assert {name for name in archive.namelist() if ".dist-info/" not in name} == expected
+        return {name for name in archive.namelist() if ".dist-info/" not in name}
+
+
+def own_files(source):
+    """What of the sources is to be in a wheel."""
+    package = source / "dockerexec_ws"
+    paths = [*package.rglob("*.py"), package / "py.typed", *(package / "page").glob("*")]
+    return {path.relative_to(source).as_posix() for path in paths if path.suffix != ".json"}
+
+
+def test_the_wheel_has_every_module_the_page_and_the_type_marker(wheel, source):
+    expected = own_files(source)
+    assert {"dockerexec_ws/page/index.html", "dockerexec_ws/page/page.js", "dockerexec_ws/page/page.css"} <= expected
+    assert {name for name in files_of(wheel) if not name.startswith(LIBRARIES)} == expected
+
+
+@needs_npm
+def test_the_wheel_has_the_locked_libraries_of_the_page_each_with_its_licence(wheel):
+    packages = json.loads((ROOT / "dockerexec_ws/page/package.json").read_text())["dependencies"]
+    names = {name.rpartition("/")[2] for name in packages}
+    files = {f"{name}{suffix}" for name in names for suffix in (".mjs", ".LICENSE")}
+    assert {name for name in files_of(wheel) if name.startswith(LIBRARIES)} == {
+        LIBRARIES + name for name in files | {"xterm.css"}
+    }
+    with zipfile.ZipFile(wheel) as archive:
+        for name in names:
+            assert b"export{" in archive.read(f"{LIBRARIES}{name}.mjs")
+            assert b"Permission is hereby granted" in archive.read(f"{LIBRARIES}{name}.LICENSE")
+
+
+def test_the_sdist_has_what_the_page_is_built_of_and_not_the_result(built, source):
+    (path,) = built.glob("*.tar.gz")
+    with tarfile.open(path) as sdist:
+        found = {name.partition("/")[2] for name in sdist.getnames() if "/dockerexec_ws/page/" in name}
+    wanted = {"index.html", "page.js", "page.css", "package.json", "package-lock.json"}
+    assert {f"dockerexec_ws/page/{name}" for name in wanted} <= found
+    assert not [name for name in found if name.startswith(LIBRARIES)]
+
+
+def without_npm(folder):
+    """A PATH on which there is no npm."""
+    folder.mkdir()
+    for program in ("sh", "git"):
+        (folder / program).symlink_to(shutil.which(program))
+    return str(folder)
+
+
+def test_without_npm_all_but_the_page_is_built_which_is_said(source, tmp_path):
+    # What a former build may have left here must not get in.
+    stale = source / "build/lib" / LIBRARIES
+    stale.mkdir(parents=True)
+    (stale / "stale.mjs").touch()
+    command = [sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path, "."]
+    said = run(*command, cwd=source, PATH=without_npm(tmp_path / "bin"))
+    assert "the browser page is left out, all else works: there is no npm; install Node.js" in said
+    (wheel,) = tmp_path.glob("*.whl")
+    assert files_of(wheel) == own_files(source)
+
+
+@pytest.mark.parametrize("npm", ["echo no registry; exit 1", "exec sleep 1000"])
+def test_an_npm_that_fails_or_hangs_holds_nothing_up(source, tmp_path, npm):
+    copy = shutil.copytree(source, tmp_path / "source", ignore=shutil.ignore_patterns("build"))
+    setup = (copy / "setup.py").read_text()
+    assert "\nTIMEOUT = 300" in setup
+    (copy / "setup.py").write_text(setup.replace("\nTIMEOUT = 300", "\nTIMEOUT = 0.5"))
+    (tmp_path / "npm").write_text(f"#!/bin/sh\n{npm}\n")
+    (tmp_path / "npm").chmod(0o755)
+    command = [sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path, "."]
+    said = run(*command, cwd=copy, PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert "the browser page is left out, all else works: npm could not install its libraries" in said
+    assert ("no registry" in said) == ("no registry" in npm)
+    (wheel,) = tmp_path.glob("*.whl")
+    assert files_of(wheel) == own_files(source)
+
+
+@needs_npm
+def test_an_editable_installation_has_the_libraries_in_the_sources(source, tmp_path):
+    python = tmp_path / "venv/bin/python"
+    venv.create(tmp_path / "venv", symlinks=True)
+    stale = source / LIBRARIES
+    stale.mkdir()
+    (stale / "stale.mjs").touch()
+    try:
+        run(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--editable", ".", cwd=source)
+        names = {path.name for path in stale.iterdir()}
+        assert {"xterm.mjs", "xterm.css", "xterm.LICENSE"} <= names
+        assert "stale.mjs" not in names
+        listed = run("git", "-C", ROOT, "check-ignore", LIBRARIES + "xterm.mjs", cwd=ROOT)
+        assert listed.strip() == LIBRARIES + "xterm.mjs"
+    finally:
+        shutil.rmtree(stale)
 
 
 def test_the_metadata(wheel):

@@ -437,7 +437,10 @@ def test_other_machines_through_a_server_of_the_callers(cable, docker_host, cont
 )
 def test_where_a_request_comes_from(docker_host, container, environ, options, status):
     request = {
-        "REQUEST_METHOD": "GET", "PATH_INFO": "/x", "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_HOST": "localhost",
+        "REQUEST_METHOD": "GET",
+        "PATH_INFO": "/x",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_HOST": "localhost",
         "HTTP_SEC_WEBSOCKET_VERSION": "13",
     }
     answers = []

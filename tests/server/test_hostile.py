@@ -4,6 +4,7 @@ The engine is a stand-in, so that it is certain what it was asked: no exec may c
 """
 
 import logging
+import pathlib
 import random
 import socket
 from urllib.parse import quote_from_bytes, urlsplit
@@ -12,17 +13,24 @@ import gevent
 import pytest
 from gevent.pool import Pool
 
+import dockerexec_ws
 from dockerexec_ws import DockerExecServer
 from dockerexec_ws.protocol.messages import Code
 from dockerexec_ws.server.access.bearer import new_token
 from tests.standin import StandInEngine
 
+PAGE = pathlib.Path(dockerexec_ws.__file__).parent / "page"
 TARGETS = [
     "/",
     "/x",
     "/x/",
     "/x/y",
     "/x/y/z",
+    "/x/-",
+    "/x/-/page.js",
+    "/x/-/policy.json",
+    "/x/-/../../server/page.py",
+    "/x/-/nothing",
     "//x",
     "/x//",
     "/x/..",
@@ -66,7 +74,13 @@ REFUSALS = {
     b"Authentication is needed.\n",
     b"Too many failures to authenticate.\n",
     b"This server does not go by that host name (--allow-host).\n",
+    b"There is nothing but GET and HEAD.\n",
 }
+# And what is the same for everybody, to be looked at with the token that one has.
+PAGES = {
+    (PAGE / "index.html").read_bytes().replace(b"{{token}}", b"required").replace(b"{{assets}}", assets)
+    for assets in (b"./-/", b"./x/-/")
+} | {(PAGE / "page.js").read_bytes()}
 
 
 @pytest.fixture
@@ -135,8 +149,13 @@ def test_no_route_and_no_method_without_credentials(serve_strangers, engine, tmp
         head, _, body = answered.partition(b"\r\n\r\n")
         status = int(head.split()[1])
         case = (method, target, status, body)
-        assert 400 <= status < 500, case
-        assert body in REFUSALS or status == 400, case
+        if status == 200:
+            assert headers == {"Host": "127.0.0.1"}, case
+            assert body in ({b""} if method == "HEAD" else PAGES), case
+            assert method in ("GET", "HEAD"), case
+        else:
+            assert 400 <= status < 500, case
+            assert body in REFUSALS or status == 400, case
         assert b"c0ffee" not in answered, case
         assert b"Traceback" not in answered, case
         seen.add(status)
@@ -150,7 +169,7 @@ def test_no_route_and_no_method_without_credentials(serve_strangers, engine, tmp
         for headers in (UPGRADE, {"Host": "127.0.0.1"}, UPGRADE | {"Host": "evil.example"}, {})
     ]
     gevent.joinall(greenlets, raise_error=True)
-    assert {401, 404} <= seen
+    assert {200, 401, 404, 405} <= seen
     assert engine.requests[asked:] == []
     assert_untroubled(caplog)
     assert "Traceback" not in capfd.readouterr().err

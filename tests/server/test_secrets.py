@@ -114,7 +114,10 @@ def test_secrets_are_nowhere(carry, serve, tmp_path, all_logs, capfd):
         status, fields, body = ask(server.url, line, Host="127.0.0.1", **given)
         assert status >= 400, line
         refusals += [str(fields), body.decode()]
-    credentials = b"\r\nHost: 127.0.0.1" + "".join(f"\r\n{name}: {value}" for name, value in headers).encode()
+    credentials = (
+        b"\r\nHost: 127.0.0.1\r\nUpgrade: websocket"
+        + "".join(f"\r\n{name}: {value}" for name, value in headers).encode()
+    )
     for malformed in (
         f"GET {target} HTTP/1.1".encode() + credentials + b"\r\nno header\r\n\r\n",
         f"GET {target} HTTP/1.1".encode() + credentials + b"\r\n : \r\n\r\n",
