@@ -13,7 +13,12 @@ import sys
 from tests.bench.load import CliSession, EngineConnection, LibrarySession, RawSession, WebSocketSession
 from tests.interop.npm import HERE as INTEROP
 from tests.interop.npm import install_packages
+=======
+from tests.bench.load import CliSession, EngineConnection, RawSession, WebSocketSession
+from tests.npm import install_packages
+from tests.npm import install_packages
 
+INTEROP = pathlib.Path(__file__).parent.parent / "interop"
 IMAGE = "dockerexec-ws-demo:1"
 LABEL = "dockerexec-ws.test"
 MAX_SESSIONS = 1000
@@ -128,7 +133,7 @@ class Original(Server):
             "dockerSocket": _socket_path(),
             "maxSessions": MAX_SESSIONS,
         }
-        packages = install_packages()
+        packages = install_packages(INTEROP)
         return ["node", str(INTEROP / "original_server.js"), json.dumps(options)], {"NODE_PATH": str(packages)}
 
     def url_of(self, line):

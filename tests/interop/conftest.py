@@ -3,19 +3,22 @@
 import contextlib
 import json
 import os
+import pathlib
 import subprocess
 
 import pytest
 
 from tests.conftest import running_container
-from tests.interop.npm import HERE, MissingError, install_packages
+from tests.npm import MissingError, install_packages
+
+HERE = pathlib.Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
 def npm_packages():
     """The folder with the original's packages."""
     try:
-        return install_packages()
+        return install_packages(HERE)
     except MissingError as error:
         pytest.skip(str(error))
 

@@ -1,0 +1,38 @@
+"""Packages from npm that tests need, installed once per checkout."""
+
+import pathlib
+import shutil
+import subprocess
+
+_FOLDER = pathlib.Path(__file__).parent.parent / ".node"
+
+
+class MissingError(Exception):
+    """There is no node or no npm."""
+
+
+def install_packages(source):
+    """Install what the package.json in the folder *source* names, as its lock file says if there is one.
+
+    Returns the folder with the packages. Raises MissingError; RuntimeError when npm fails.
+    """
+    for program in ("node", "npm"):
+        if not shutil.which(program):
+            raise MissingError(f"there is no {program}: install Node.js with npm, from which these tests have packages")
+    files = [source / "package.json", *source.glob("package-lock.json")]
+    folder = _FOLDER / source.name
+    # Written last: an installation that was broken off is done over.
+    stamp = folder / "stamp"
+    wanted = "".join(file.read_text() for file in files)
+    if not stamp.exists() or stamp.read_text() != wanted:
+        folder.mkdir(parents=True, exist_ok=True)
+        stamp.unlink(missing_ok=True)
+        for file in files:
+            shutil.copy(file, folder)
+        command = ["npm", "ci"] if len(files) == 2 else ["npm", "install", "--no-package-lock"]
+        command += ["--ignore-scripts", "--no-audit", "--no-fund"]
+        npm = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        if npm.returncode:
+            raise RuntimeError(f"{' '.join(command)} failed with {npm.returncode}:\n{npm.stdout}{npm.stderr}")
+        stamp.write_text(wanted)
+    return folder / "node_modules"
