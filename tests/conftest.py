@@ -27,6 +27,9 @@ IMAGE = "dockerexec-ws-demo:1"
 LABEL = "dockerexec-ws.test"
 # Every wait of a test is bounded by this; slow machines scale it.
 TIMEOUT = 60 * float(os.environ.get("DOCKEREXEC_WS_TEST_TIME_SCALE", "1"))
+needs_page = pytest.mark.skipif(
+    not (ROOT / "dockerexec_ws/page/vendor").is_dir(), reason="the page is not built: install Node.js with npm"
+)
 IN_CI = os.environ.get("CI") == "true"
 
 

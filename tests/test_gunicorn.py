@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import gevent
 import pytest
 
-from tests.conftest import ROOT, processes
+from tests.conftest import ROOT, needs_page, processes
 from tests.peer import HandshakeError, Peer, Transcript
 
 STOCK = "gevent"
@@ -121,6 +121,7 @@ def test_refusals_by_gevent_websockets_worker_come_after_its_upgrade(start):
     assert "Traceback" not in server.log.read_text()
 
 
+@needs_page
 @both_workers
 def test_the_page(start, worker):
     server = start(worker)

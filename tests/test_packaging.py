@@ -129,6 +129,18 @@ def test_the_sdist_has_what_the_page_is_built_of_and_not_the_result(built, sourc
     assert not [name for name in found if name.startswith(LIBRARIES)]
 
 
+def test_the_libraries_are_locked_to_one_content_each_and_to_no_registry():
+    lock = json.loads((ROOT / "dockerexec_ws/page/package-lock.json").read_text())
+    named = json.loads((ROOT / "dockerexec_ws/page/package.json").read_text())
+    packages = {path: package for path, package in lock["packages"].items() if path}
+    assert len(packages) >= len(named["dependencies"])
+    for path, package in packages.items():
+        assert package["integrity"].startswith("sha512-"), path
+        assert "resolved" not in package, path  # whichever registry the user has
+    for kind in ("dependencies", "devDependencies"):
+        assert lock["packages"][""][kind] == named[kind]
+
+
 def without_npm(folder):
     """A PATH on which there is no npm."""
     folder.mkdir()

@@ -17,6 +17,7 @@ import dockerexec_ws
 from dockerexec_ws import DockerExecServer
 from dockerexec_ws.protocol.messages import Code
 from dockerexec_ws.server.access.bearer import new_token
+from dockerexec_ws.server.page import UNBUILT
 from tests.standin import StandInEngine
 
 PAGE = pathlib.Path(dockerexec_ws.__file__).parent / "page"
@@ -75,6 +76,7 @@ REFUSALS = {
     b"Too many failures to authenticate.\n",
     b"This server does not go by that host name (--allow-host).\n",
     b"There is nothing but GET and HEAD.\n",
+    f"{UNBUILT}\n".encode(),
 }
 # And what is the same for everybody, to be looked at with the token that one has.
 PAGES = {
@@ -154,7 +156,7 @@ def test_no_route_and_no_method_without_credentials(serve_strangers, engine, tmp
             assert body in ({b""} if method == "HEAD" else PAGES), case
             assert method in ("GET", "HEAD"), case
         else:
-            assert 400 <= status < 500, case
+            assert 400 <= status < 500 or body in (b"", f"{UNBUILT}\n".encode()), case
             assert body in REFUSALS or status == 400, case
         assert b"c0ffee" not in answered, case
         assert b"Traceback" not in answered, case
@@ -169,7 +171,8 @@ def test_no_route_and_no_method_without_credentials(serve_strangers, engine, tmp
         for headers in (UPGRADE, {"Host": "127.0.0.1"}, UPGRADE | {"Host": "evil.example"}, {})
     ]
     gevent.joinall(greenlets, raise_error=True)
-    assert {200, 401, 404, 405} <= seen
+    assert {401, 404, 405} <= seen
+    assert seen & {200, 503}  # the page, or that it is not built
     assert engine.requests[asked:] == []
     assert_untroubled(caplog)
     assert "Traceback" not in capfd.readouterr().err

@@ -25,9 +25,11 @@ from dockerexec_ws.server.access.authenticators import authenticators_of, token_
 from dockerexec_ws.server.access.identity import Identity
 from dockerexec_ws.server.policy import Narrowing, Policy, offered_commands
 from dockerexec_ws.server.settings import Settings
-from tests.conftest import wait_until
+from tests.conftest import needs_page, wait_until
 from tests.peer import HandshakeError, Peer, Transcript
 from tests.server.test_admission import bearer, token_file  # noqa: F401  # a fixture
+
+pytestmark = needs_page
 
 SOURCES = Path(dockerexec_ws.__file__).parent / "page"
 SECRET = "a secret of at least thirty-two bytes"
