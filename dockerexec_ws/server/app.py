@@ -77,7 +77,7 @@ class App:
         self.path = "/" + (secrets.token_urlsafe(16) if settings.path is None else settings.path.strip("/"))
         """The path that is served, with its leading slash."""
         self._paths = Paths(self.path, containers=not container_id, page=settings.page)
-        self._page = Page(self.path, token_need(self.authenticators)) if settings.page else None
+        self._page = Page(token_need(self.authenticators)) if settings.page else None
         self.sessions: list[Session] = []
         """The sessions that run now, oldest first."""
         self._container_id = container_id

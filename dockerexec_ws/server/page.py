@@ -57,14 +57,13 @@ class Answer:
 
 
 class Page:
-    """The page and its files, for an application at *path*; all of them are read here.
+    """The page and its files, all of which are read here.
 
     *token* tells whether it has to ask for a bearer token: "required", "optional" (there are other ways to tell who
     one is) or "none".
     """
 
-    def __init__(self, path: str, token: str) -> None:
-        self._name = quote(path.rpartition("/")[2], safe="")
+    def __init__(self, token: str) -> None:
         self._html = (_FOLDER / "index.html").read_text(encoding="utf-8").replace("{{token}}", token)
         libraries = list(_FOLDER.glob("vendor/*"))
         self.is_built = bool(libraries)
@@ -81,16 +80,18 @@ class Page:
         if not self.is_built:
             raise RefusedError(503, UNBUILT, [("Cache-Control", "no-store")])
         if file is None:
-            return self._html_answer(below)
+            return self._html_answer(below, environ)
         headers = [("ETag", file.etag), ("Cache-Control", "no-cache"), *_ALWAYS]
         known = environ.get("HTTP_IF_NONE_MATCH", "")
         if known.strip() == "*" or file.etag in [tag.strip().removeprefix("W/") for tag in known.split(",")]:
             return Answer("304 Not Modified", headers, b"")
         return _answer(file.type, headers, file.data)
 
-    def _html_answer(self, below: str) -> Answer:
+    def _html_answer(self, below: str, environ: Environ) -> Answer:
         # Relative to the folder that a browser takes the page to be in; a proxy may have put something before the path.
-        assets = f".{ASSETS}" if below or not self._name else f"./{self._name}{ASSETS}"
+        path = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1")
+        name = "" if below else quote(path.rpartition(b"/")[2], safe="")
+        assets = f"./{name}{ASSETS}" if name else f".{ASSETS}"
         headers = [
             ("Content-Security-Policy", _CONTENT_SECURITY_POLICY),
             ("Cache-Control", "no-store"),

@@ -16,14 +16,15 @@ class Paths:
 
     def __init__(self, path: str, *, containers: bool, page: bool) -> None:
         self._base = path.rstrip("/").encode()
-        self._session = path[len(self._base.decode()) :]  # what it has below the base: nothing, or all of "/"
+        # What a session's path may have below the base; a server that mounts an application gives "/" as "", too.
+        self._sessions = ("",) if self._base else ("", "/")
         self._containers = containers
         self._page = page
 
     def choice(self, environ: Environ) -> str | None:
         """Return the container that a request for a session names, "" for none; None if it is for another path."""
         below = self._below(environ)
-        if below is None or not (self._containers or below == self._session):
+        if below is None or not (self._containers or below in self._sessions):
             return None
         return below[1:]
 

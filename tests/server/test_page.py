@@ -15,6 +15,7 @@ import gevent
 import jwt
 import pytest
 from gevent.pywsgi import WSGIServer
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 import dockerexec_ws
 from dockerexec_ws import Handler, create_app, mount
@@ -194,6 +195,22 @@ def test_a_websocket_is_for_the_path_only(server):
         assert refused.value.response.status_code == 404
 
 
+def test_at_the_root(serve, own_container):
+    server = serve(path="")
+    assert Transcript(Peer(server.url, "true")).exit_code == 0
+    with pytest.raises(HandshakeError) as refused:
+        Peer(server.url + "y", "true")
+    assert refused.value.response.status_code == 404
+
+
+def test_a_path_that_only_begins_like_it_is_another(serve, own_container):
+    for server in (serve(), serve(None, allow_container=[own_container])):
+        assert status_of(server.url, "x") == 404
+        with pytest.raises(HandshakeError) as refused:
+            Peer(server.url + "x", "true")
+        assert refused.value.response.status_code == 404
+
+
 def test_a_hyphen_is_no_container(serve, own_container):
     server = serve(None, allow_container=["*"])
     for below in ("/-", "/-/page.js"):
@@ -296,7 +313,8 @@ def test_without_libraries_it_says_so_and_all_else_works(folder, serve, caplog):
     assert Transcript(Peer(server.url, "true")).exit_code == 0
 
 
-def test_with_its_libraries_nothing_is_said(server, caplog):
+def test_with_its_libraries_nothing_is_said(serve, caplog):
+    serve()
     assert page_module.UNBUILT not in caplog.text
 
 
@@ -357,6 +375,20 @@ def test_where_a_request_comes_from(docker_host, container, environ, options, st
             told = 401 if "authenticators" in options and path.endswith("json") else status
             assert answers[0].startswith(str(told)), path
             assert (b"--allow-unauthenticated" in b"".join(body)) == (told == 403)
+
+
+def test_the_address_that_was_reached_is_a_name_of_the_server_under_gunicorn_too(docker_host, container):
+    request = {"REQUEST_METHOD": "GET", "SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": "127.0.0.1", "PATH_INFO": "/x"}
+    with (
+        contextlib.closing(create_app(container, docker_host=docker_host, path="x")) as app,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock,
+    ):
+        sock.bind(("127.0.0.2", 0))
+        for host, status in (("127.0.0.2", "200"), ("127.0.0.3", "403")):
+            answers = []
+            environ = request | {"HTTP_HOST": host, "gunicorn.socket": sock}
+            app(environ, lambda status, headers, into=answers: into.append(status))
+            assert answers[0].startswith(status)
 
 
 @pytest.mark.parametrize(
@@ -555,6 +587,23 @@ def test_mounted_beside_a_flask_application(docker_host, container):
         assert Transcript(Peer(url.replace("http", "ws"), "true")).exit_code == 0
     finally:
         mounted.app.close()
+        server.stop(timeout=0)
+
+
+@pytest.mark.parametrize("path", ["", "x"])
+def test_mounted_by_a_dispatcher_that_takes_a_prefix_away(docker_host, container, path):
+    app = create_app(container, docker_host=docker_host, path=path)
+    dispatcher = DispatcherMiddleware(flask.Flask("theirs"), {"/the shell": app})
+    server = WSGIServer(("127.0.0.1", 0), dispatcher, handler_class=Handler, log=None)
+    server.start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/the%20shell" + (f"/{path}" if path else "")
+        for below in ("", "/"):
+            (script,) = re.findall(r'src="([^"]+)"', get(url, below)[1].decode())
+            assert get(urljoin(url + below, script))[1] == (SOURCES / "page.js").read_bytes()
+        assert Transcript(Peer(url.replace("http", "ws"), "true")).exit_code == 0
+    finally:
+        app.close()
         server.stop(timeout=0)
 
 
