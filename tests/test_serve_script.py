@@ -135,6 +135,13 @@ def test_what_stderr_says_to_try_works(start):
     assert "Connection closed: 1000 (OK)" in output
 
 
+def test_no_page_is_told_where_there_is_none(start):
+    serve = start("--port", "0", "--no-page")
+    serve.ready()
+    wait_until(lambda: serve.err.read_text().endswith("'\n"))
+    assert "browser" not in serve.err.read_text()
+
+
 def test_a_second_start_is_ready_in_less_than_3_seconds(start):
     start("--port", "0").ready()
 

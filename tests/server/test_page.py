@@ -427,23 +427,23 @@ def test_without_credentials_there_is_the_page_but_no_name_and_no_policy(serve, 
     token, tokens = token_file
     options = {
         "token_file": tokens,
-        "allow_container": ["hidden-container"],
-        "allow_command": ["hidden-command", ["hidden-word", "x"]],
+        "allow_container": ["planted-container"],
+        "allow_command": ["planted-command", ["planted-word", "x"]],
         "audit_log": tmp_path / "audit",
     }
     server = serve(None, **options)
     for headers in ({}, {"Authorization": "Bearer wrong"}):
-        for below in ("", "/", "/hidden-container", "/-/page.js"):
+        for below in ("", "/", "/planted-container", "/-/page.js"):
             response, body = get(server.url, below, **headers)
             assert response.status == 200
-            assert b"hidden" not in body
+            assert b"planted" not in body
         response, body = get(server.url, "/-/policy.json", **headers)
         assert (response.status, body) == (401, b"Authentication is needed.\n")
         assert response.getheader("WWW-Authenticate") == "Bearer"
     # Told as those of sessions are; who looks at the page has been refused nothing.
     refusals = [json.loads(line) for line in (tmp_path / "audit").read_text().splitlines()]
     assert [record["reason"] for record in refusals] == ["Authentication is needed."] * 2
-    assert policy(server.url, **dict(bearer(token)))["containers"] == ["hidden-container"]
+    assert policy(server.url, **dict(bearer(token)))["containers"] == ["planted-container"]
 
 
 def test_guesses_of_a_token_are_counted_with_those_of_sessions(serve, token_file):  # noqa: F811
