@@ -11,11 +11,6 @@ import subprocess
 import sys
 
 from tests.bench.load import CliSession, EngineConnection, LibrarySession, RawSession, WebSocketSession
-from tests.interop.npm import HERE as INTEROP
-from tests.interop.npm import install_packages
-=======
-from tests.bench.load import CliSession, EngineConnection, RawSession, WebSocketSession
-from tests.npm import install_packages
 from tests.npm import install_packages
 
 INTEROP = pathlib.Path(__file__).parent.parent / "interop"
