@@ -15,7 +15,7 @@ from websockets.exceptions import InvalidState
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import State
 
-from dockerexec_ws.client.endings import failure, printable
+from dockerexec_ws.client.failures import failure, printable
 from dockerexec_ws.client.output import OUTPUT_LIMIT, TTY_OUTPUT_LIMIT, UNREAD_LIMIT, OutputQueue
 from dockerexec_ws.client.transport import Transport
 from dockerexec_ws.errors import ConnectionLost, DockerExecError
