@@ -1,1 +1,273 @@
-import "./vendor/xterm.mjs";
+/** The page: its parts, and what happens from one state to the next. */
+
+import { CommandForm } from "./form.js";
+import { LineInput } from "./line_input.js";
+import { OutputQueue } from "./output.js";
+import { askPolicy, isRefusal } from "./policy.js";
+import { ExecSession } from "./protocol.js";
+import { describeEnding, describeUnopened } from "./status.js";
+import { TerminalView } from "./terminal.js";
+import { TabTitle } from "./title.js";
+import { TouchKeys } from "./touch_keys.js";
+import { quote } from "./words.js";
+
+/**
+ * @param {string} id
+ * @returns {any} an element that index.html has
+ */
+const element = (id) => document.getElementById(id);
+
+const BASE = new URL("..", import.meta.url); // of the server's path, with a slash at its end
+const BELL_TIME = 200; // ms
+const tokenUse = document.documentElement.dataset["token"]; // required, optional or none
+
+let token = ""; // here, and nowhere else
+/** @type {import("./policy.js").Policy | undefined} */
+let policy;
+/** @type {ExecSession | undefined} */
+let session;
+/** @type {LineInput | undefined} without a tty */
+let lineInput;
+
+const title = new TabTitle();
+const form = new CommandForm();
+const keys = new TouchKeys(element("keys"), type, () => terminal.applicationCursor);
+const terminal = new TerminalView(element("terminal"), {
+  input: (data) => type(typeof data === "string" ? keys.apply(data) : data),
+  resized: (size) => session?.resize(size),
+  titled: (text) => title.program(text),
+  rang() {
+    title.bell();
+    document.body.classList.add("bell");
+    setTimeout(() => document.body.classList.remove("bell"), BELL_TIME);
+  },
+  selected: (has) => {
+    element("copy").disabled = !has;
+  },
+  found(index, count) {
+    element("find-count").textContent = count === 0 ? "none" : index < 0 ? `${count}+` : `${index + 1} of ${count}`;
+  },
+  copy,
+  find: openFind,
+  leave: () => element(session ? "disconnect" : "connect").focus(),
+});
+
+/**
+ * @param {import("./status.js").State} state
+ * @param {string} text
+ */
+function show(state, text) {
+  document.body.dataset["state"] = state;
+  element("status").textContent = text;
+  const active = state === "connecting" || state === "running";
+  element("connect").hidden = active;
+  element("disconnect").hidden = !active;
+  element("keys").hidden = state !== "running" || Boolean(policy?.read_only);
+  element("paste").disabled = element("keys").hidden;
+  form.setEnabled(!active);
+}
+
+/** @param {string | Uint8Array} data */
+function type(data) {
+  if (!session || policy?.read_only) return;
+  if (lineInput && typeof data === "string") lineInput.type(data);
+  else if (!lineInput) session.write(data);
+  terminal.focus();
+}
+
+/** Start a session: at the user's click or Enter in the form, and at nothing else. */
+function connect() {
+  if (session) return;
+  if (tokenUse === "required" && !token) {
+    askToken("This server asks for a token.");
+    return;
+  }
+  const request = form.request();
+  if (!request) return;
+  const tty = Boolean(request.tty);
+  element("welcome").hidden = true;
+  terminal.begin(tty, Boolean(policy?.read_only));
+  title.program("");
+  const what = quote(request.command) + (form.container ? ` in ${form.container}` : "");
+  show("connecting", `Connecting: ${what}`);
+  const url = new URL(encodeURIComponent(form.container), BASE);
+  if (!form.container && url.pathname !== "/") url.pathname = url.pathname.replace(/\/$/, "");
+  const output = new OutputQueue(
+    (data, done) => terminal.write(data, done),
+    (length) => current.consumed(length),
+  );
+  const running = `Running${policy?.read_only ? ", output only" : ""}: ${what}`;
+  const current = new ExecSession(
+    url,
+    { ...request, token, size: terminal.size },
+    {
+      started: () => show("running", running),
+      output: (data, stderr) => output.put(data, stderr),
+      notice: (text) => show("running", `${running} (${text})`),
+      ended: (ending) => ended(ending, output),
+    },
+  );
+  session = current;
+  lineInput = tty ? undefined : lineInputOf(current);
+  terminal.focus();
+}
+
+/**
+ * @param {ExecSession} current
+ * @returns {LineInput}
+ */
+function lineInputOf(current) {
+  return new LineInput({
+    echo: (text) => terminal.write(text),
+    eraseLast: () => terminal.eraseLast(),
+    send: (text) => current.write(text),
+    end: () => current.endInput(),
+    interrupt: () => current.close(),
+  });
+}
+
+/**
+ * @param {import("./protocol.js").Ending} ending
+ * @param {OutputQueue} output
+ */
+async function ended(ending, output) {
+  session = undefined;
+  lineInput = undefined;
+  let { state, text } = describeEnding(ending);
+  element("connect").textContent = "Reconnect";
+  show(state, text);
+  if (ending.reason === "unopened") {
+    const answer = await askPolicy(token);
+    if (session) return; // the user was faster
+    text = describeUnopened(answer);
+    show(state, text);
+    if (isRefusal(answer) && answer.status === 401 && tokenUse !== "none") askToken(text);
+  }
+  output.whenDone(() => terminal.finish(text));
+}
+
+/** @param {string} text why */
+function askToken(text) {
+  const again = token !== "";
+  token = "";
+  show(again ? "failed" : "idle", text);
+  element("welcome").hidden = true;
+  element("token-form").hidden = false;
+  element("token").focus();
+}
+
+async function loadPolicy() {
+  const answer = await askPolicy(token);
+  if (session) return;
+  if (!isRefusal(answer)) {
+    policy = answer;
+    form.applyPolicy(policy);
+    element("token-form").hidden = true;
+    show("idle", policy.identity ? `Not connected. You are ${policy.identity}.` : "Not connected.");
+    form.focus();
+  } else if (answer.status === 401 && tokenUse !== "none") {
+    askToken(token ? `The token was not accepted: ${answer.text}` : "This server asks for a token.");
+  } else {
+    show("failed", `Not connected: ${answer.text}`);
+  }
+}
+
+async function copy() {
+  const text = terminal.selection;
+  if (!text) return;
+  if (navigator.clipboard) {
+    await navigator.clipboard.writeText(text);
+  } else {
+    // Without TLS a page has no clipboard, but for this.
+    document.addEventListener("copy", (event) => event.clipboardData?.setData("text/plain", text), { once: true });
+    document.execCommand("copy");
+  }
+  terminal.focus();
+}
+
+async function paste() {
+  terminal.focus();
+  try {
+    terminal.paste(await navigator.clipboard.readText());
+  } catch {
+    element("status").textContent = "The browser does not let this page paste: press Ctrl+Shift+V.";
+  }
+}
+
+function openFind() {
+  element("find").hidden = false;
+  element("find-text").select();
+  element("find-text").focus();
+}
+
+function closeFind() {
+  element("find").hidden = true;
+  terminal.endFind();
+  terminal.focus();
+}
+
+/** @param {"next" | "previous" | "same"} which */
+function find(which) {
+  terminal.find(element("find-text").value, which);
+}
+
+/** A touch keyboard lies over the page: what is below it is not seen. */
+function fitViewport() {
+  const viewport = window.visualViewport;
+  // Zoomed in, a part of the page is seen, and that is what is wanted.
+  if (!viewport || viewport.scale > 1) return;
+  document.documentElement.style.setProperty("--height", `${viewport.height}px`);
+  window.scrollTo(0, 0);
+}
+
+/**
+ * @param {string} id
+ * @param {string} event
+ * @param {() => void} action
+ */
+function on(id, event, action) {
+  element(id).addEventListener(event, (/** @type {Event} */ happened) => {
+    happened.preventDefault();
+    action();
+  });
+}
+
+on("command-form", "submit", connect);
+on("disconnect", "click", () => session?.close());
+on("token-form", "submit", () => {
+  token = element("token").value.trim();
+  element("token").value = "";
+  loadPolicy();
+});
+on("find-open", "click", openFind);
+on("find-form", "submit", () => find("next"));
+element("find-text").addEventListener("input", () => find("same"));
+on("find-previous", "click", () => find("previous"));
+on("find-close", "click", closeFind);
+element("find-form").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+  if (event.key === "Escape") closeFind();
+  if (event.key !== "Enter" || !event.shiftKey) return;
+  event.preventDefault();
+  find("previous");
+});
+on("copy", "click", copy);
+on("paste", "click", paste);
+on("smaller", "click", () => terminal.changeFontSize(-1));
+on("larger", "click", () => terminal.changeFontSize(1));
+on("reader", "click", () => {
+  const pressed = element("reader").getAttribute("aria-pressed") !== "true";
+  element("reader").setAttribute("aria-pressed", String(pressed));
+  terminal.setScreenReader(pressed);
+});
+window.addEventListener("beforeunload", (event) => {
+  if (session) event.preventDefault(); // Ctrl+W is a shell's key, and would end it
+});
+window.visualViewport?.addEventListener("resize", fitViewport);
+fitViewport();
+
+const below = location.pathname.startsWith(BASE.pathname) ? location.pathname.slice(BASE.pathname.length) : "";
+if (form.fillFromLink(new URLSearchParams(location.search), decodeURIComponent(below))) {
+  element("advice").textContent = "A link filled in what is to run. Look at it before you connect.";
+}
+if (tokenUse === "required") askToken("Not connected. This server asks for a token.");
+else loadPolicy();

@@ -1,0 +1,116 @@
+/** What is to run, as the form has it: filled in by the policy and by the link, started by nobody but the user. */
+
+import { quote, split, UnfinishedError } from "./words.js";
+
+/**
+ * @param {string} selector
+ * @returns {any} an element that index.html has
+ */
+const element = (selector) => document.querySelector(`#command-form ${selector}`);
+
+export class CommandForm {
+  #container = element("input[name=container]");
+  #line = element("input[name=command]");
+  #choice = element("select[name=command]");
+  #tty = element("[name=tty]");
+  #user = element("[name=user]");
+  #workdir = element("[name=workdir]");
+  #env = element("[name=env]");
+  /** @type {string[] | undefined} */
+  #linkedCommand;
+  #hasPolicy = false;
+
+  constructor() {
+    this.#line.addEventListener("input", () => this.#line.setCustomValidity(""));
+  }
+
+  /**
+   * Take over what the page's address asks for; it is shown, and nothing more.
+   * @param {URLSearchParams} query
+   * @param {string} container "" for none
+   * @returns {boolean} whether there was anything
+   */
+  fillFromLink(query, container) {
+    const command = query.getAll("command");
+    if (command.length > 0) {
+      this.#linkedCommand = command;
+      this.#line.value = quote(command);
+    }
+    const tty = query.get("tty");
+    if (tty !== null) this.#tty.checked = tty.toLowerCase() === "true";
+    this.#user.value = query.get("user") ?? "";
+    this.#workdir.value = query.get("workdir") ?? "";
+    this.#env.value = query.getAll("env").join("\n");
+    this.#container.value = container;
+    // What would run must be seen, not only what it is called.
+    const more = [this.#user, this.#workdir, this.#env].some(({ value }) => value !== "");
+    if (more) element("#more").open = true;
+    return more || command.length > 0 || tty !== null;
+  }
+
+  /** @param {import("./policy.js").Policy} policy */
+  applyPolicy(policy) {
+    element("#container-field").hidden = this.#container.disabled = !policy.chooses_container;
+    const names = policy.containers.map((name) => new Option(name));
+    element("#containers").replaceChildren(...names);
+    if (!this.#container.value) this.#container.value = policy.containers[0] ?? "";
+    this.#tty.disabled = !policy.tty;
+    if (!policy.tty) this.#tty.checked = false;
+    const first = this.#linkedCommand ?? policy.commands[0];
+    if (policy.any_command) {
+      if (!this.#hasPolicy && !this.#line.value && first) this.#line.value = quote(first);
+    } else if (!this.#hasPolicy) {
+      // A linked command that is none of them stays to be seen; the server refuses it.
+      const lines = new Set([...(this.#linkedCommand ? [this.#linkedCommand] : []), ...policy.commands].map(quote));
+      this.#choice.replaceChildren(...Array.from(lines, (line) => new Option(line)));
+    }
+    this.#line.hidden = this.#line.disabled = !policy.any_command;
+    this.#choice.hidden = this.#choice.disabled = policy.any_command;
+    this.#hasPolicy = true;
+  }
+
+  /** @returns {string} the container that was chosen; "" for the server's only one */
+  get container() {
+    return this.#container.disabled ? "" : this.#container.value.trim();
+  }
+
+  /** @returns {import("./protocol.js").ExecRequest | undefined} undefined: the user is told what is missing */
+  request() {
+    /** @type {string[]} */
+    let command;
+    try {
+      command = split(this.#choice.disabled ? this.#line.value : this.#choice.value);
+    } catch (error) {
+      if (!(error instanceof UnfinishedError)) throw error;
+      this.#line.setCustomValidity(error.message);
+      this.#line.reportValidity();
+      return undefined;
+    }
+    if (command.length === 0) {
+      this.#line.setCustomValidity("Enter a command.");
+      this.#line.reportValidity();
+      return undefined;
+    }
+    return {
+      command,
+      tty: this.#tty.checked,
+      user: this.#user.value.trim(),
+      workdir: this.#workdir.value.trim(),
+      env: this.#env.value.split("\n").filter((/** @type {string} */ line) => line.trim() !== ""),
+    };
+  }
+
+  /** @param {boolean} on while something runs it cannot be changed */
+  setEnabled(on) {
+    element("#more").open &&= on;
+    for (const field of [this.#line, this.#choice, this.#container, this.#user, this.#workdir, this.#env]) {
+      field.readOnly = !on;
+    }
+    this.#tty.closest("label").inert = !on;
+    this.#choice.inert = !on;
+  }
+
+  focus() {
+    (this.#choice.disabled ? this.#line : this.#choice).focus();
+  }
+}

@@ -1,0 +1,92 @@
+/** Output on its way to the terminal: small messages are put together, large ones cut, so that it stays answering. */
+
+/** Bytes of one write: few milliseconds of the terminal's work, after which it looks at the clock. */
+const LARGEST_WRITE = 64 * 1024;
+
+// A program without a tty has no colours of its own that this would disturb for long.
+const STDERR_BEGIN = new TextEncoder().encode("\x1b[31m");
+const STDERR_END = new TextEncoder().encode("\x1b[39m");
+
+/** @typedef {{data: Uint8Array<ArrayBuffer>, stderr: boolean}} Part */
+
+/** The output of one session. */
+export class OutputQueue {
+  #write;
+  #consumed;
+  /** @type {Part[]} */
+  #parts = [];
+  #writing = false;
+  /** @type {(() => void) | undefined} */
+  #done;
+
+  /**
+   * @param {(data: Uint8Array, done: () => void) => void} write
+   * @param {(length: number) => void} consumed told how many bytes have been written
+   */
+  constructor(write, consumed) {
+    this.#write = write;
+    this.#consumed = consumed;
+  }
+
+  /**
+   * @param {Uint8Array<ArrayBuffer>} data
+   * @param {boolean} stderr
+   */
+  put(data, stderr) {
+    this.#parts.push({ data, stderr });
+    if (!this.#writing) this.#next();
+  }
+
+  /** @param {() => void} action once all output has been written */
+  whenDone(action) {
+    if (this.#writing) this.#done = action;
+    else action();
+  }
+
+  #next() {
+    const part = this.#take();
+    this.#writing = part !== undefined;
+    if (!part) {
+      this.#done?.();
+      return;
+    }
+    const data = part.stderr ? join([STDERR_BEGIN, part.data, STDERR_END]) : part.data;
+    this.#write(data, () => {
+      this.#consumed(part.data.length);
+      this.#next();
+    });
+  }
+
+  /** @returns {Part | undefined} as much of one stream as is written at once */
+  #take() {
+    const first = this.#parts.shift();
+    if (!first) return undefined;
+    const pieces = [first.data];
+    let length = first.data.length;
+    while (length < LARGEST_WRITE && this.#parts[0]?.stderr === first.stderr) {
+      const { data } = /** @type {Part} */ (this.#parts.shift());
+      pieces.push(data);
+      length += data.length;
+    }
+    const data = pieces.length === 1 ? first.data : join(pieces);
+    if (length > LARGEST_WRITE) {
+      this.#parts.unshift({ data: data.subarray(LARGEST_WRITE), stderr: first.stderr });
+      return { data: data.subarray(0, LARGEST_WRITE), stderr: first.stderr };
+    }
+    return { data, stderr: first.stderr };
+  }
+}
+
+/**
+ * @param {Uint8Array[]} pieces
+ * @returns {Uint8Array<ArrayBuffer>}
+ */
+function join(pieces) {
+  const whole = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
+  let offset = 0;
+  for (const piece of pieces) {
+    whole.set(piece, offset);
+    offset += piece.length;
+  }
+  return whole;
+}

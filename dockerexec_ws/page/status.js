@@ -1,0 +1,37 @@
+/** The state of things, in words. */
+
+/** @typedef {"idle" | "connecting" | "running" | "ended" | "failed"} State */
+
+/**
+ * @param {import("./protocol.js").Ending} ending
+ * @returns {{state: State, text: string}}
+ */
+export function describeEnding(ending) {
+  switch (ending.reason) {
+    case "exited":
+      return { state: ending.code === 0 ? "ended" : "failed", text: `Ended with exit code ${ending.code}.` };
+    case "refused":
+      return { state: "failed", text: `Refused: ${ending.text || "the server did not say why."}` };
+    case "stopped":
+      return { state: "failed", text: `Ended by the server: ${ending.text || "it did not say why."}` };
+    case "shutdown":
+      return { state: "failed", text: "Shut down: the server is going away, and the process with it." };
+    case "closed":
+      return { state: "ended", text: "Disconnected: the process is ended." };
+    case "lost":
+      return { state: "failed", text: "Connection lost: the server ends the process; its exit code is not known." };
+    case "unopened":
+      return { state: "failed", text: "Could not connect." };
+  }
+}
+
+/**
+ * Why there was no connection, as far as the server tells it on another way.
+ * @param {import("./policy.js").Policy | import("./policy.js").PolicyRefusal} answer
+ * @returns {string}
+ */
+export function describeUnopened(answer) {
+  return "status" in answer
+    ? `Could not connect: ${answer.text}`
+    : "Could not connect, though the server answers: a proxy in between may not let WebSockets through.";
+}

@@ -1,0 +1,240 @@
+/** The terminal that one sees: xterm.js with its addons, colours, search and touch. */
+
+import { LIGHT_OR_DARK, searchColours, theme } from "./theme.js";
+import { FitAddon } from "./vendor/addon-fit.mjs";
+import { SearchAddon } from "./vendor/addon-search.mjs";
+import { Unicode11Addon } from "./vendor/addon-unicode11.mjs";
+import { WebLinksAddon } from "./vendor/addon-web-links.mjs";
+import { WebglAddon } from "./vendor/addon-webgl.mjs";
+import { Terminal } from "./vendor/xterm.mjs";
+
+const SCROLLBACK = 10_000; // lines: about 20 MB with wide ones
+const FONT_SIZE = { smallest: 8, first: 14, largest: 32 }; // pixels
+const RESIZE_DELAY = 60; // ms: while a window is dragged, sizes come by the dozen
+
+// What a program may have left switched on: another screen, mouse reports, a hidden cursor, a charset, colours.
+const RESET = "\x1b[?1049l\x1b[?9;1000;1002;1003;1004;1005;1006;2004;2026l\x1b[?25h\x1b[!p\x1b[0m\x1b(B\x0f";
+
+/**
+ * @typedef {object} TerminalListener
+ * @property {(data: string | Uint8Array) => void} input what is typed: text, or the bytes of a mouse report
+ * @property {(size: import("./protocol.js").Size) => void} resized
+ * @property {(text: string) => void} titled
+ * @property {() => void} rang
+ * @property {(has: boolean) => void} selected
+ * @property {(index: number, count: number) => void} found match *index* of *count*, from 0; -1: too many to tell
+ * @property {() => void} copy a shortcut was pressed, as by the next two
+ * @property {() => void} find
+ * @property {() => void} leave
+ */
+
+/** The terminal; it lives as long as the page, through all sessions. */
+export class TerminalView {
+  #element;
+  #fit = new FitAddon();
+  #search = new SearchAddon();
+  #terminal;
+  /** @type {number | undefined} */
+  #resizing;
+  #running = false;
+
+  /**
+   * @param {HTMLElement} element that it fills
+   * @param {TerminalListener} listener
+   */
+  constructor(element, listener) {
+    this.#element = element;
+    this.#terminal = new Terminal({
+      allowProposedApi: true, // the addons for Unicode and for search's marks need it
+      cursorBlink: false,
+      disableStdin: true,
+      fontFamily: 'ui-monospace, "SF Mono", "Cascadia Mono", "DejaVu Sans Mono", Menlo, Consolas, monospace',
+      fontSize: FONT_SIZE.first,
+      linkHandler: { activate: (_, uri) => openLink(uri, true) },
+      macOptionIsMeta: true,
+      minimumContrastRatio: 4.5,
+      scrollback: SCROLLBACK,
+      scrollOnEraseInDisplay: true,
+      theme: theme(),
+    });
+    const terminal = this.#terminal;
+    terminal.loadAddon(this.#fit);
+    terminal.loadAddon(this.#search);
+    terminal.loadAddon(new Unicode11Addon());
+    terminal.unicode.activeVersion = "11";
+    terminal.loadAddon(new WebLinksAddon((_, uri) => openLink(uri, false)));
+    terminal.open(element);
+    terminal.textarea?.setAttribute("aria-label", "Terminal; Ctrl+Shift+X leaves it");
+    this.#loadWebgl();
+    this.#fit.fit();
+    terminal.attachCustomKeyEventHandler((event) => this.#key(event, listener));
+    terminal.onData(listener.input);
+    terminal.onBinary((data) => listener.input(Uint8Array.from(data, (character) => character.charCodeAt(0))));
+    terminal.onResize(() => listener.resized(this.size));
+    terminal.onTitleChange(listener.titled);
+    terminal.onBell(listener.rang);
+    terminal.onSelectionChange(() => listener.selected(terminal.hasSelection()));
+    this.#search.onDidChangeResults(({ resultIndex, resultCount }) => listener.found(resultIndex, resultCount));
+    LIGHT_OR_DARK.addEventListener("change", () => {
+      terminal.options.theme = theme();
+    });
+    new ResizeObserver(() => {
+      clearTimeout(this.#resizing);
+      this.#resizing = setTimeout(() => this.#fit.fit(), RESIZE_DELAY);
+    }).observe(element);
+    this.#scrollByTouch();
+  }
+
+  /** @returns {import("./protocol.js").Size} */
+  get size() {
+    return { rows: this.#terminal.rows, columns: this.#terminal.cols };
+  }
+
+  /** @returns {boolean} whether the program asked for the other codes of the arrows (DECCKM) */
+  get applicationCursor() {
+    return this.#terminal.modes.applicationCursorKeysMode;
+  }
+
+  /** @returns {string} */
+  get selection() {
+    return this.#terminal.getSelection();
+  }
+
+  /**
+   * Be ready for a session.
+   * @param {boolean} tty without one a newline does what it does in a file
+   * @param {boolean} readOnly
+   */
+  begin(tty, readOnly) {
+    this.#running = true;
+    this.#fit.fit();
+    this.#terminal.options.disableStdin = readOnly;
+    this.#terminal.options.convertEol = !tty;
+    this.#terminal.options.ignoreBracketedPasteMode = !tty;
+    this.#terminal.options.cursorBlink = !readOnly;
+  }
+
+  /**
+   * Draw the line that separates one session from the next; nothing is typed any more.
+   * @param {string} text
+   */
+  finish(text) {
+    this.#running = false;
+    this.#terminal.options.disableStdin = true;
+    this.#terminal.options.cursorBlink = false;
+    this.#terminal.write(RESET, () => {
+      const begin = this.#terminal.buffer.active.cursorX > 0 ? "\r\n" : "";
+      const line = `\u2500\u2500 ${text} `.padEnd(Math.min(this.#terminal.cols, 80), "\u2500");
+      this.#terminal.write(`${begin}\x1b[2m${line}\x1b[0m\r\n`);
+    });
+  }
+
+  /**
+   * @param {string | Uint8Array} data
+   * @param {() => void} [done] called when it is on the screen
+   */
+  write(data, done) {
+    this.#terminal.write(data, done);
+  }
+
+  /** Take back the last character of the line, of one column or of two. */
+  eraseLast() {
+    const { cursorX, cursorY, baseY } = this.#terminal.buffer.active;
+    const cell = this.#terminal.buffer.active.getLine(baseY + cursorY)?.getCell(cursorX - 1);
+    this.#terminal.write("\b \b".repeat(cell?.getWidth() === 0 ? 2 : 1)); // the second half of a wide one has no width
+  }
+
+  /** @param {string} text as if it were typed, newlines and bracketed paste included */
+  paste(text) {
+    this.#terminal.paste(text);
+  }
+
+  focus() {
+    this.#terminal.focus();
+  }
+
+  /** @param {number} change pixels */
+  changeFontSize(change) {
+    const size = (this.#terminal.options.fontSize ?? FONT_SIZE.first) + change;
+    this.#terminal.options.fontSize = Math.min(Math.max(size, FONT_SIZE.smallest), FONT_SIZE.largest);
+    this.#fit.fit();
+  }
+
+  /** @param {boolean} on */
+  setScreenReader(on) {
+    this.#terminal.options.screenReaderMode = on;
+  }
+
+  /**
+   * Mark all that matches, and go to the next match, or the one before.
+   * @param {string} text
+   * @param {"next" | "previous" | "same"} which same: while it is being typed
+   */
+  find(text, which) {
+    const options = { decorations: searchColours(), incremental: which === "same" };
+    if (which === "previous") this.#search.findPrevious(text, options);
+    else this.#search.findNext(text, options);
+  }
+
+  endFind() {
+    this.#search.clearDecorations();
+  }
+
+  #loadWebgl() {
+    try {
+      const addon = new WebglAddon();
+      // Without it xterm.js draws by the DOM.
+      addon.onContextLoss(() => {
+        addon.dispose();
+        this.#element.dataset["renderer"] = "dom";
+      });
+      this.#terminal.loadAddon(addon);
+      this.#element.dataset["renderer"] = "webgl";
+    } catch {
+      this.#element.dataset["renderer"] = "dom";
+    }
+  }
+
+  /**
+   * @param {KeyboardEvent} event
+   * @param {TerminalListener} listener
+   * @returns {boolean} whether it is the terminal's
+   */
+  #key(event, listener) {
+    if (event.type !== "keydown") return true;
+    // Nothing runs that could want it: so it goes on to the next field, as everywhere.
+    if (event.key === "Tab" && !this.#running) return false;
+    if (!event.ctrlKey || !event.shiftKey || event.altKey) return true;
+    if (event.code === "KeyV") return false; // the browser pastes
+    const action = { KeyC: listener.copy, KeyF: listener.find, KeyX: listener.leave }[event.code];
+    if (!action) return true;
+    event.preventDefault();
+    action();
+    return false;
+  }
+
+  /** xterm.js does not scroll by touch. */
+  #scrollByTouch() {
+    let last = 0;
+    const position = (/** @type {TouchEvent} */ event) => event.touches[0]?.clientY ?? last;
+    this.#element.addEventListener("touchstart", (event) => {
+      last = position(event);
+    });
+    this.#element.addEventListener("touchmove", (event) => {
+      const height = this.#element.clientHeight / this.#terminal.rows;
+      const lines = Math.trunc((last - position(event)) / height);
+      last -= lines * height;
+      this.#terminal.scrollLines(lines);
+    });
+  }
+}
+
+/**
+ * @param {string} uri
+ * @param {boolean} hidden whether the text that was clicked may be another one (OSC 8)
+ */
+function openLink(uri, hidden) {
+  if (!/^https?:/i.test(uri)) return;
+  if (hidden && !confirm(`Open this address?\n\n${uri}`)) return;
+  window.open(uri, "_blank", "noopener,noreferrer");
+}
