@@ -19,7 +19,8 @@ const element = (id) => document.getElementById(id);
 
 const BASE = new URL("..", import.meta.url); // of the server's path, with a slash at its end
 const BELL_TIME = 200; // ms
-const tokenUse = document.documentElement.dataset["token"]; // required, optional or none
+const COPIED_TIME = 1000; // ms
+const tokenUse = document.documentElement.dataset.token; // required, optional or none
 
 let token = ""; // here, and nowhere else
 /** @type {import("./policy.js").Policy | undefined} */
@@ -31,7 +32,7 @@ let lineInput;
 
 const title = new TabTitle();
 const form = new CommandForm();
-const keys = new TouchKeys(element("keys"), type, () => terminal.applicationCursor);
+const keys = new TouchKeys(element("keys"), press, () => terminal.applicationCursor);
 const terminal = new TerminalView(element("terminal"), {
   input: (data) => type(typeof data === "string" ? keys.apply(data) : data),
   resized: (size) => session?.resize(size),
@@ -41,13 +42,10 @@ const terminal = new TerminalView(element("terminal"), {
     document.body.classList.add("bell");
     setTimeout(() => document.body.classList.remove("bell"), BELL_TIME);
   },
-  selected: (has) => {
-    element("copy").disabled = !has;
-  },
   found(index, count) {
     element("find-count").textContent = count === 0 ? "none" : index < 0 ? `${count}+` : `${index + 1} of ${count}`;
   },
-  copy,
+  copy: () => copy(terminal.selection),
   find: openFind,
   leave: () => element(session ? "disconnect" : "connect").focus(),
 });
@@ -57,7 +55,7 @@ const terminal = new TerminalView(element("terminal"), {
  * @param {string} text
  */
 function show(state, text) {
-  document.body.dataset["state"] = state;
+  document.body.dataset.state = state;
   element("status").textContent = text;
   const active = state === "connecting" || state === "running";
   element("connect").hidden = active;
@@ -72,6 +70,11 @@ function type(data) {
   if (!session || policy?.read_only) return;
   if (lineInput && typeof data === "string") lineInput.type(data);
   else if (!lineInput) session.write(data);
+}
+
+/** @param {string} data of one of the keys below the terminal */
+function press(data) {
+  type(data);
   terminal.focus();
 }
 
@@ -151,7 +154,6 @@ function askToken(text) {
   const again = token !== "";
   token = "";
   show(again ? "failed" : "idle", text);
-  element("welcome").hidden = true;
   element("token-form").hidden = false;
   element("token").focus();
 }
@@ -172,16 +174,26 @@ async function loadPolicy() {
   }
 }
 
-async function copy() {
-  const text = terminal.selection;
+/** @param {string} text */
+async function copy(text) {
   if (!text) return;
-  if (navigator.clipboard) {
+  let done = false;
+  try {
     await navigator.clipboard.writeText(text);
-  } else {
-    // Without TLS a page has no clipboard, but for this.
-    document.addEventListener("copy", (event) => event.clipboardData?.setData("text/plain", text), { once: true });
-    document.execCommand("copy");
+    done = true;
+  } catch {
+    // Without TLS, or leave, there is only the older way.
+    const area = document.createElement("textarea");
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    done = document.execCommand("copy");
+    area.remove();
   }
+  element("copy").textContent = done ? "Copied" : "Not copied";
+  setTimeout(() => {
+    element("copy").textContent = "Copy";
+  }, COPIED_TIME);
   terminal.focus();
 }
 
@@ -250,7 +262,7 @@ element("find-form").addEventListener("keydown", (/** @type {KeyboardEvent} */ e
   event.preventDefault();
   find("previous");
 });
-on("copy", "click", copy);
+on("copy", "click", () => copy(terminal.selection || terminal.visibleText));
 on("paste", "click", paste);
 on("smaller", "click", () => terminal.changeFontSize(-1));
 on("larger", "click", () => terminal.changeFontSize(1));

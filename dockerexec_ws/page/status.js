@@ -15,11 +15,11 @@ export function describeEnding(ending) {
     case "stopped":
       return { state: "failed", text: `Ended by the server: ${ending.text || "it did not say why."}` };
     case "shutdown":
-      return { state: "failed", text: "Shut down: the server is going away, and the process with it." };
+      return { state: "failed", text: "Shut down: the server is going away." };
     case "closed":
-      return { state: "ended", text: "Disconnected: the process is ended." };
+      return { state: "ended", text: "Disconnected." };
     case "lost":
-      return { state: "failed", text: "Connection lost: the server ends the process; its exit code is not known." };
+      return { state: "failed", text: "Connection lost: how the process ends is not known." };
     case "unopened":
       return { state: "failed", text: "Could not connect." };
   }

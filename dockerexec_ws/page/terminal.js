@@ -12,8 +12,8 @@ const SCROLLBACK = 10_000; // lines: about 20 MB with wide ones
 const FONT_SIZE = { smallest: 8, first: 14, largest: 32 }; // pixels
 const RESIZE_DELAY = 60; // ms: while a window is dragged, sizes come by the dozen
 
-// What a program may have left switched on: another screen, mouse reports, a hidden cursor, a charset, colours.
-const RESET = "\x1b[?1049l\x1b[?9;1000;1002;1003;1004;1005;1006;2004;2026l\x1b[?25h\x1b[!p\x1b[0m\x1b(B\x0f";
+// What a program may have left switched on: mouse reports, a hidden cursor, colours, margins, a charset.
+const RESET = "\x1b[?9;1000;1002;1003;1004;1005;1006;2004;2026l\x1b[?25h\x1b[!p\x1b[0m\x1b(B\x0f";
 
 /**
  * @typedef {object} TerminalListener
@@ -21,7 +21,6 @@ const RESET = "\x1b[?1049l\x1b[?9;1000;1002;1003;1004;1005;1006;2004;2026l\x1b[?
  * @property {(size: import("./protocol.js").Size) => void} resized
  * @property {(text: string) => void} titled
  * @property {() => void} rang
- * @property {(has: boolean) => void} selected
  * @property {(index: number, count: number) => void} found match *index* of *count*, from 0; -1: too many to tell
  * @property {() => void} copy a shortcut was pressed, as by the next two
  * @property {() => void} find
@@ -73,7 +72,6 @@ export class TerminalView {
     terminal.onResize(() => listener.resized(this.size));
     terminal.onTitleChange(listener.titled);
     terminal.onBell(listener.rang);
-    terminal.onSelectionChange(() => listener.selected(terminal.hasSelection()));
     this.#search.onDidChangeResults(({ resultIndex, resultCount }) => listener.found(resultIndex, resultCount));
     LIGHT_OR_DARK.addEventListener("change", () => {
       terminal.options.theme = theme();
@@ -100,6 +98,18 @@ export class TerminalView {
     return this.#terminal.getSelection();
   }
 
+  /** @returns {string} what is on the screen now, lines that were wrapped in one */
+  get visibleText() {
+    const { active } = this.#terminal.buffer;
+    let text = "";
+    for (let row = active.viewportY; row < active.viewportY + this.#terminal.rows; row += 1) {
+      const line = active.getLine(row);
+      if (row > active.viewportY && !line?.isWrapped) text += "\n";
+      text += line?.translateToString(true) ?? "";
+    }
+    return `${text.trimEnd()}\n`;
+  }
+
   /**
    * Be ready for a session.
    * @param {boolean} tty without one a newline does what it does in a file
@@ -123,6 +133,8 @@ export class TerminalView {
     this.#terminal.options.disableStdin = true;
     this.#terminal.options.cursorBlink = false;
     this.#terminal.write(RESET, () => {
+      // Where no program has left another screen, this would move the cursor all the same.
+      if (this.#terminal.buffer.active.type === "alternate") this.#terminal.write("\x1b[?1049l");
       const begin = this.#terminal.buffer.active.cursorX > 0 ? "\r\n" : "";
       const line = `\u2500\u2500 ${text} `.padEnd(Math.min(this.#terminal.cols, 80), "\u2500");
       this.#terminal.write(`${begin}\x1b[2m${line}\x1b[0m\r\n`);
@@ -186,12 +198,12 @@ export class TerminalView {
       // Without it xterm.js draws by the DOM.
       addon.onContextLoss(() => {
         addon.dispose();
-        this.#element.dataset["renderer"] = "dom";
+        this.#element.dataset.renderer = "dom";
       });
       this.#terminal.loadAddon(addon);
-      this.#element.dataset["renderer"] = "webgl";
+      this.#element.dataset.renderer = "webgl";
     } catch {
-      this.#element.dataset["renderer"] = "dom";
+      this.#element.dataset.renderer = "dom";
     }
   }
 
@@ -221,6 +233,7 @@ export class TerminalView {
       last = position(event);
     });
     this.#element.addEventListener("touchmove", (event) => {
+      if (event.touches.length > 1) return;
       const height = this.#element.clientHeight / this.#terminal.rows;
       const lines = Math.trunc((last - position(event)) / height);
       last -= lines * height;

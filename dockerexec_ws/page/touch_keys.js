@@ -18,7 +18,7 @@ export class TouchKeys {
     // Else the touch would take the focus from the terminal, and with it the touch keyboard away.
     row.addEventListener("pointerdown", (event) => event.preventDefault());
     row.addEventListener("click", ({ target }) => {
-      const key = target instanceof HTMLElement ? target.dataset["key"] : undefined;
+      const key = target instanceof HTMLElement ? target.dataset.key : undefined;
       if (key === "Control") this.#hold(!this.#held);
       else if (key === "Escape") type("\x1b");
       else if (key === "Tab") type("\t");
