@@ -277,8 +277,9 @@ window.addEventListener("beforeunload", (event) => {
 window.visualViewport?.addEventListener("resize", fitViewport);
 fitViewport();
 
-const below = location.pathname.startsWith(BASE.pathname) ? location.pathname.slice(BASE.pathname.length) : "";
-if (form.fillFromLink(new URLSearchParams(location.search), decodeURIComponent(below))) {
+// The names that containers have need no quoting in an address.
+const [, container = ""] = /\/([\w.-]+)$/.exec(location.pathname.slice(BASE.pathname.length - 1)) ?? [];
+if (form.fillFromLink(new URLSearchParams(location.search), container)) {
   element("advice").textContent = "A link filled in what is to run. Look at it before you connect.";
 }
 if (tokenUse === "required") askToken("Not connected. This server asks for a token.");
