@@ -1,0 +1,112 @@
+"""Keeps Chromium open for tests and does what they say: plain Python, since Playwright and gevent do not mix.
+
+A line of JSON says what to do: ``tab`` (a name), ``method`` (of Playwright's page, as ``keyboard.type``, or one of those
+below) and its arguments, ``args`` and ``kwargs``. The answer is a line, too: ``result`` or ``error``.
+"""
+
+import json
+import re
+import sys
+import time
+
+from playwright.sync_api import Error, sync_playwright
+
+from tests.browser.page import CHROMIUM, OPTIONS
+
+TIMEOUT = 10.0
+"""Seconds that anything may take that is waited for."""
+
+# What a page must never do is noted from its first moment on.
+WATCH = """
+window.violations = [];
+document.addEventListener('securitypolicyviolation', (event) => violations.push(event.violatedDirective));
+"""
+
+
+class Tabs:
+    def __init__(self, browser):
+        self._browser = browser
+        self._pages = {}
+        self._seen = {}
+        self._cdp = {}
+
+    def open(self, tab, url, **options):
+        """Open *url* in a browser profile of its own; *options* are those of Playwright's new_context."""
+        context = self._browser.new_context(**options)
+        context.set_default_timeout(TIMEOUT * 1000)
+        page = context.new_page()
+        seen = self._seen[tab] = {"errors": [], "requests": []}
+        page.add_init_script(WATCH)
+        page.on("pageerror", lambda error: seen["errors"].append(str(error)))
+        # That a request was refused the browser says as well; it is what some tests are about.
+        page.on(
+            "console",
+            lambda message: (
+                seen["errors"].append(message.text)
+                if message.type == "error" and not re.search("Failed to load resource|WebSocket", message.text)
+                else None
+            ),
+        )
+        page.on("request", lambda request: seen["requests"].append(request.url))
+        page.on("websocket", lambda socket: seen["requests"].append(socket.url))
+        self._pages[tab] = page
+        page.goto(url)
+
+    def close(self, tab):
+        page = self._pages.pop(tab)
+        self._cdp.pop(page, None)
+        page.context.close()
+
+    def seen(self, tab):
+        """The errors, CSP violations and requests of a tab, and what it stored."""
+        page = self._pages[tab]
+        storage = page.evaluate(
+            "async () => [localStorage.length, sessionStorage.length, document.cookie, (await indexedDB.databases()).length]"
+        )
+        return self._seen[tab] | {"violations": page.evaluate("violations"), "storage": storage}
+
+    def wait_for_text(self, tab, selector, pattern, timeout=TIMEOUT):
+        """Wait until the element's text matches; returns what the pattern's groups match, or the whole match."""
+        deadline = time.monotonic() + timeout
+        while True:
+            text = self._pages[tab].inner_text(selector).replace("\xa0", " ")
+            if match := re.search(pattern, text):
+                return match.groups() or match[0]
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not within {timeout} s in {selector}: {pattern}; but: {text.strip()!r}")
+            self._pages[tab].wait_for_timeout(20)
+
+    def cdp(self, tab, method, **parameters):
+        """Ask Chromium's own protocol for what Playwright has not."""
+        page = self._pages[tab]
+        if page not in self._cdp:  # touches that belong together need to be told in one session
+            self._cdp[page] = page.context.new_cdp_session(page)
+        return self._cdp[page].send(method, parameters)
+
+    def do(self, tab, method, args, kwargs):
+        if hasattr(self, method):
+            return getattr(self, method)(tab, *args, **kwargs)
+        target = self._pages[tab]
+        for name in method.split("."):
+            target = getattr(target, name)
+        result = target(*args, **kwargs)
+        return result if isinstance(result, (str, int, float, bool, list, dict, type(None))) else None
+
+
+def main():
+    options = [*OPTIONS, *sys.argv[1:]]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        tabs = Tabs(browser)
+        for line in sys.stdin:
+            try:
+                answer = {"result": tabs.do(**json.loads(line))}
+            except (AssertionError, Error) as error:
+                answer = {"error": str(error)}
+            sys.stdout.write(json.dumps(answer) + "\n")
+            sys.stdout.flush()
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
