@@ -23,10 +23,10 @@ export const Code = Object.freeze({
   ERROR: 202,
 });
 
-/** The server sends nothing more when more bytes of output than this are not consumed, ... */
+/** The server is paused when it has sent more bytes of output than this without a moment's rest, ... */
 export const HIGH_WATER = 256 * 1024;
-/** ... and goes on when fewer than this are. */
-export const LOW_WATER = 64 * 1024;
+/** ... and goes on when they are consumed, and nothing more has come for as many ms as this. */
+export const REST = 15;
 /** Bytes of stdin in one message; far below the server's limit. */
 export const LARGEST_INPUT = 64 * 1024;
 
@@ -141,7 +141,10 @@ export class ExecSession {
   #held = [];
   #mayWrite = false;
   #stdinEnded = false;
-  #outstanding = 0;
+  #outstanding = 0; // bytes of output that are not consumed
+  #burst = 0; // bytes that came one after the other
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #resting;
   #pausing = false;
 
   /**
@@ -199,10 +202,7 @@ export class ExecSession {
    */
   consumed(length) {
     this.#outstanding -= length;
-    if (this.#pausing && this.#outstanding < LOW_WATER) {
-      this.#pausing = false;
-      this.#sendNow(encodeMessage(Code.RESUME));
-    }
+    if (this.#outstanding === 0) this.#awaitRest();
   }
 
   /** Disconnect: the server ends the process. */
@@ -220,11 +220,7 @@ export class ExecSession {
     switch (message[0]) {
       case Code.STDOUT:
       case Code.STDERR:
-        this.#outstanding += payload.length;
-        if (!this.#pausing && this.#outstanding > HIGH_WATER) {
-          this.#pausing = true;
-          this.#sendNow(encodeMessage(Code.PAUSE));
-        }
+        this.#count(payload.length);
         this.#listener.output(payload, message[0] === Code.STDERR);
         break;
       case Code.RESUME:
@@ -249,6 +245,39 @@ export class ExecSession {
         if (this.#started) this.#listener.notice(this.#errorText);
         break;
     }
+  }
+
+  /**
+   * A browser holds any amount before it hands it out, and so do the kernels on the way: how much that is, and how long
+   * a key's answer would have to wait behind it, is told by nothing but that more keeps coming.
+   * @param {number} length
+   */
+  #count(length) {
+    clearTimeout(this.#resting);
+    this.#outstanding += length;
+    this.#burst += length;
+    if (this.#pausing || this.#burst <= HIGH_WATER) return;
+    this.#pausing = true;
+    this.#sendNow(encodeMessage(Code.PAUSE));
+  }
+
+  #awaitRest() {
+    const begin = performance.now();
+    clearTimeout(this.#resting);
+    this.#resting = setTimeout(() => {
+      // A timer that is late tells of other work: what came meanwhile may not have been handed out yet. (In a tab that
+      // nobody sees each one is late.)
+      const late = performance.now() - begin > 2 * REST;
+      if (late && globalThis.document?.visibilityState === "visible") this.#awaitRest();
+      else this.#rest();
+    }, REST);
+  }
+
+  #rest() {
+    this.#burst = 0;
+    if (!this.#pausing) return;
+    this.#pausing = false;
+    this.#sendNow(encodeMessage(Code.RESUME));
   }
 
   #resume() {

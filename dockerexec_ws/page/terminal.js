@@ -192,10 +192,15 @@ export class TerminalView {
     this.#search.clearDecorations();
   }
 
+  /** Draw by WebGL, where there is a graphics card to do it; else xterm.js draws by the DOM. */
   #loadWebgl() {
+    this.#element.dataset.renderer = "dom";
+    // Done by the processor it is slower than the DOM, and takes what everything else needs.
+    const probe = document.createElement("canvas").getContext("webgl2", { failIfMajorPerformanceCaveat: true });
+    if (!probe) return;
+    probe.getExtension("WEBGL_lose_context")?.loseContext();
     try {
       const addon = new WebglAddon();
-      // Without it xterm.js draws by the DOM.
       addon.onContextLoss(() => {
         addon.dispose();
         this.#element.dataset.renderer = "dom";
@@ -203,7 +208,7 @@ export class TerminalView {
       this.#terminal.loadAddon(addon);
       this.#element.dataset.renderer = "webgl";
     } catch {
-      this.#element.dataset.renderer = "dom";
+      // The DOM it is.
     }
   }
 
