@@ -1,7 +1,7 @@
 /**
  * The wire protocol of dockerexec-ws, for a browser or Node.js 22: one WebSocket is one command in a container.
  *
- *     const session = new ExecSession("wss://host/x", { command: ["bash"], tty: true }, {
+ *     const session = new ExecSession("wss://HOST/x", { command: ["bash"], tty: true }, {
  *       started() {}, output(data, stderr) { session.consumed(data.length); }, notice(text) {}, ended(ending) {},
  *     });
  *     session.write("ls\n");

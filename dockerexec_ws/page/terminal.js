@@ -10,6 +10,8 @@ import { Terminal } from "./vendor/xterm.mjs";
 
 const SCROLLBACK = 10_000; // lines: about 20 MB with wide ones
 const FONT_SIZE = { smallest: 8, first: 14, largest: 32 }; // pixels
+// WebGL by the processor is slower than the DOM, and takes what everything else needs.
+const SOFTWARE = /swiftshader|llvmpipe|software|basic render/i;
 const RESIZE_DELAY = 60; // ms: while a window is dragged, sizes come by the dozen
 
 // What a program may have left switched on: mouse reports, a hidden cursor, colours, margins, a charset.
@@ -195,9 +197,8 @@ export class TerminalView {
   /** Draw by WebGL, where there is a graphics card to do it; else xterm.js draws by the DOM. */
   #loadWebgl() {
     this.#element.dataset.renderer = "dom";
-    // Done by the processor it is slower than the DOM, and takes what everything else needs.
-    const probe = document.createElement("canvas").getContext("webgl2", { failIfMajorPerformanceCaveat: true });
-    if (!probe) return;
+    const probe = document.createElement("canvas").getContext("webgl2");
+    if (!probe || SOFTWARE.test(graphicsCard(probe))) return;
     probe.getExtension("WEBGL_lose_context")?.loseContext();
     try {
       const addon = new WebglAddon();
@@ -255,4 +256,13 @@ function openLink(uri, hidden) {
   if (!/^https?:/i.test(uri)) return;
   if (hidden && !confirm(`Open this address?\n\n${uri}`)) return;
   window.open(uri, "_blank", "noopener,noreferrer");
+}
+
+/**
+ * @param {WebGL2RenderingContext} context
+ * @returns {string} its name
+ */
+function graphicsCard(context) {
+  const names = context.getExtension("WEBGL_debug_renderer_info");
+  return String(context.getParameter(names ? names.UNMASKED_RENDERER_WEBGL : context.RENDERER));
 }

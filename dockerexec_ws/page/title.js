@@ -28,6 +28,6 @@ export class TabTitle {
   }
 
   #show() {
-    document.title = (this.#bell ? "\u{1f514} " : "") + (this.#program ? `${this.#program} \u2013 ${NAME}` : NAME);
+    document.title = (this.#bell ? "\u{1f514} " : "") + (this.#program ? `${this.#program} - ${NAME}` : NAME);
   }
 }

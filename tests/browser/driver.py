@@ -1,7 +1,7 @@
 """Keeps Chromium open for tests and does what they say: plain Python, since Playwright and gevent do not mix.
 
-A line of JSON says what to do: ``tab`` (a name), ``method`` (of Playwright's page, as ``keyboard.type``, or one of those
-below) and its arguments, ``args`` and ``kwargs``. The answer is a line, too: ``result`` or ``error``.
+A line of JSON says what to do: ``tab`` (a name), ``method`` (of Playwright's page, as ``keyboard.type``, or one of
+those below) and its arguments, ``args`` and ``kwargs``. The answer is a line, too: ``result`` or ``error``.
 """
 
 import json
@@ -60,9 +60,8 @@ class Tabs:
     def seen(self, tab):
         """The errors, CSP violations and requests of a tab, and what it stored."""
         page = self._pages[tab]
-        storage = page.evaluate(
-            "async () => [localStorage.length, sessionStorage.length, document.cookie, (await indexedDB.databases()).length]"
-        )
+        stores = "localStorage.length, sessionStorage.length, document.cookie, (await indexedDB.databases()).length"
+        storage = page.evaluate(f"async () => [{stores}]")
         return self._seen[tab] | {"violations": page.evaluate("violations"), "storage": storage}
 
     def wait_for_text(self, tab, selector, pattern, timeout=TIMEOUT):

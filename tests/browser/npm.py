@@ -1,4 +1,4 @@
-"""What checks the page, from npm: TypeScript, Biome and axe-core in the locked versions, installed once per checkout."""
+"""What checks the page, from npm: TypeScript, Biome and axe-core as they are locked, installed once per checkout."""
 
 import shutil
 import subprocess
