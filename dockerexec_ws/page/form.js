@@ -42,10 +42,17 @@ export class CommandForm {
     this.#workdir.value = query.get("workdir") ?? "";
     this.#env.value = query.getAll("env").join("\n");
     this.#container.value = container;
-    // What would run must be seen, not only what it is called.
-    const more = [this.#user, this.#workdir, this.#env].some(({ value }) => value !== "");
-    if (more) element("#more").open = true;
-    return more || command.length > 0 || tty !== null;
+    return this.#hasMore() || command.length > 0 || tty !== null;
+  }
+
+  /** What would run must be seen, not only what it is called. */
+  showMore() {
+    element("#more").open = this.#hasMore();
+  }
+
+  /** @returns {boolean} whether there is something in the fields that are folded away */
+  #hasMore() {
+    return [this.#user, this.#workdir, this.#env].some(({ value }) => value !== "");
   }
 
   /** @param {import("./policy.js").Policy} policy */

@@ -165,11 +165,13 @@ async function loadPolicy() {
     policy = answer;
     form.applyPolicy(policy);
     element("token-form").hidden = true;
+    form.showMore();
     show("idle", policy.identity ? `Not connected. You are ${policy.identity}.` : "Not connected.");
     form.focus();
   } else if (answer.status === 401 && tokenUse !== "none") {
     askToken(token ? `The token was not accepted: ${answer.text}` : "This server asks for a token.");
   } else {
+    form.showMore();
     show("failed", `Not connected: ${answer.text}`);
   }
 }

@@ -139,7 +139,7 @@ export class TerminalView {
       if (this.#terminal.buffer.active.type === "alternate") this.#terminal.write("\x1b[?1049l");
       const begin = this.#terminal.buffer.active.cursorX > 0 ? "\r\n" : "";
       const line = `\u2500\u2500 ${text} `.padEnd(Math.min(this.#terminal.cols, 80), "\u2500");
-      this.#terminal.write(`${begin}\x1b[2m${line}\x1b[0m\r\n`);
+      this.#terminal.write(`${begin}\x1b[90m${line}\x1b[0m\r\n`);
     });
   }
 

@@ -11,13 +11,16 @@ import sys
 import gevent
 import pytest
 
-from tests.browser.npm import MissingError, install_packages
 from tests.browser.page import CHROMIUM
 from tests.conftest import ROOT, TIMEOUT
+from tests.npm import MissingError, install_packages
 
 DESKTOP = {"viewport": {"width": 1280, "height": 800}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 ROWS = ".xterm-rows"
+# Older engines (API before 1.42) tell the size only when the program runs already.
+SIZED = 'while [ "$(stty size)" = "0 0" ]; do :; done; '
+PAGE = ROOT / "dockerexec_ws/page"
 
 
 class Browser:
@@ -140,7 +143,7 @@ def open_tab(browser):
 def page_tools():
     """The folder with the npm packages that check the page."""
     try:
-        return install_packages()
+        return install_packages(PAGE)
     except MissingError as error:
         pytest.skip(str(error))
 

@@ -1,4 +1,4 @@
-"""The page's sources: their types, their form, and those modules by themselves that need no browser."""
+"""The page's sources, and those of its modules that need no browser, by themselves."""
 
 import json
 import re
@@ -7,53 +7,13 @@ import subprocess
 
 import pytest
 
-from tests.browser.npm import PAGE
-from tests.conftest import ROOT
-
-HERE = ROOT / "tests/browser"
-MODULES = sorted(PAGE.glob("*.js"))
-STYLE_AND_HTML = [PAGE / "page.css", PAGE / "index.html"]
-LIBRARIES = json.loads((PAGE / "package.json").read_text())["dependencies"]
-
-
-@pytest.fixture
-def typed_copy(page_tools, tmp_path):
-    """A folder with the modules, and the libraries' types where the modules import the libraries from."""
-    shutil.copy(HERE / "tsconfig.json", tmp_path)
-    vendor = tmp_path / "page/vendor"
-    vendor.mkdir(parents=True)
-    for library in LIBRARIES:
-        (vendor / f"{library.rpartition('/')[2]}.d.mts").write_text(f'export * from "{library}";\n')
-    for module in MODULES:
-        shutil.copy(module, tmp_path / "page")
-    (tmp_path / "node_modules").symlink_to(page_tools)
-    return tmp_path
-
-
-def check_types(page_tools, folder):
-    return subprocess.run([page_tools / ".bin/tsc", "-p", folder], capture_output=True, text=True)
-
-
-def test_the_types(page_tools, typed_copy):
-    done = check_types(page_tools, typed_copy)
-    assert done.returncode == 0, done.stdout
-
-
-def test_a_wrong_type_is_found(page_tools, typed_copy):
-    (typed_copy / "page/wrong.js").write_text('import { split } from "./words.js";\nsplit(1);\n')
-    assert "page/wrong.js(2,7): error" in check_types(page_tools, typed_copy).stdout
-
-
-def test_form_and_lint(page_tools):
-    command = [page_tools / ".bin/biome", "check", "--error-on-warnings", f"--config-path={HERE}"]
-    done = subprocess.run([*command, *MODULES, *STYLE_AND_HTML], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+from tests.browser.conftest import PAGE
 
 
 def test_nothing_of_the_page_is_inline_or_from_elsewhere():
     html = (PAGE / "index.html").read_text()
     assert not re.search(r"<script(?![^>]* src=)|<style|\sstyle=|\son\w+=", html)
-    for path in [*MODULES, *STYLE_AND_HTML]:
+    for path in [*PAGE.glob("*.js"), PAGE / "page.css", PAGE / "index.html"]:
         addresses = re.findall(r"(?:https?|wss?)://[^\"'\s]+", path.read_text())
         assert [address for address in addresses if "HOST" not in address] == []
 
