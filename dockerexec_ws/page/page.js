@@ -22,6 +22,7 @@ const BELL_TIME = 200; // ms
 const COPIED_TIME = 1000; // ms
 const tokenUse = document.documentElement.dataset.token; // required, optional or none
 
+let advice = ""; // to be careful, if there is reason to
 let token = ""; // here, and nowhere else
 /** @type {import("./policy.js").Policy | undefined} */
 let policy;
@@ -106,7 +107,7 @@ function connect() {
     {
       started: () => show("running", running),
       output: (data, stderr) => output.put(data, stderr),
-      notice: (text) => show("running", `${running} (${text})`),
+      notice: (text) => show("running", `Running, but: ${text}`),
       ended: (ending) => ended(ending, output),
     },
   );
@@ -166,7 +167,7 @@ async function loadPolicy() {
     form.applyPolicy(policy);
     element("token-form").hidden = true;
     form.showMore();
-    show("idle", policy.identity ? `Not connected. You are ${policy.identity}.` : "Not connected.");
+    show("idle", ["Not connected.", policy.identity ? `You are ${policy.identity}.` : "", advice].join(" ").trim());
     form.focus();
   } else if (answer.status === 401 && tokenUse !== "none") {
     askToken(token ? `The token was not accepted: ${answer.text}` : "This server asks for a token.");
@@ -282,7 +283,7 @@ fitViewport();
 // The names that containers have need no quoting in an address.
 const [, container = ""] = /\/([\w.-]+)$/.exec(location.pathname.slice(BASE.pathname.length - 1)) ?? [];
 if (form.fillFromLink(new URLSearchParams(location.search), container)) {
-  element("advice").textContent = "A link filled in what is to run. Look at it before you connect.";
+  advice = "A link filled in what is to run: look at it before you connect.";
 }
 if (tokenUse === "required") askToken("Not connected. This server asks for a token.");
 else loadPolicy();

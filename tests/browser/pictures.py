@@ -33,7 +33,7 @@ def states(browser, open_server, guarded_server, **options):
     tab("close")
 
     tab("open", page_of(open_server, LINK), **options)
-    tab.wait_for("A link", "#advice")
+    tab.wait_for_status("A link")
     yield "link", tab
     tab("close")
 
