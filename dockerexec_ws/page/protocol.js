@@ -6,8 +6,10 @@
  *     });
  *     session.write("ls\n");
  *
- * Binary messages: one byte of code, then the payload. This module needs no other one.
+ * Binary messages: one byte of code, then the payload. This module needs no other one but flow.js.
  */
+
+import { OutputFlow } from "./flow.js";
 
 /** The first byte of a message. */
 export const Code = Object.freeze({
@@ -23,10 +25,6 @@ export const Code = Object.freeze({
   ERROR: 202,
 });
 
-/** The server is paused when it has sent more bytes of output than this without a moment's rest, ... */
-export const HIGH_WATER = 256 * 1024;
-/** ... and goes on when they are consumed, and nothing more has come for as many ms as this. */
-export const REST = 15;
 /** Bytes of stdin in one message; far below the server's limit. */
 export const LARGEST_INPUT = 64 * 1024;
 
@@ -141,11 +139,10 @@ export class ExecSession {
   #held = [];
   #mayWrite = false;
   #stdinEnded = false;
-  #outstanding = 0; // bytes of output that are not consumed
-  #burst = 0; // bytes that came one after the other
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #resting;
-  #pausing = false;
+  #flow = new OutputFlow(
+    () => this.#sendNow(encodeMessage(Code.PAUSE)),
+    () => this.#sendNow(encodeMessage(Code.RESUME)),
+  );
 
   /**
    * @param {string | URL} url as for `sessionUrl`
@@ -201,8 +198,7 @@ export class ExecSession {
    * @param {number} length bytes
    */
   consumed(length) {
-    this.#outstanding -= length;
-    if (this.#outstanding === 0) this.#awaitRest();
+    this.#flow.consumed(length);
   }
 
   /** Disconnect: the server ends the process. */
@@ -220,7 +216,7 @@ export class ExecSession {
     switch (message[0]) {
       case Code.STDOUT:
       case Code.STDERR:
-        this.#count(payload.length);
+        this.#flow.received(payload.length);
         this.#listener.output(payload, message[0] === Code.STDERR);
         break;
       case Code.RESUME:
@@ -245,39 +241,6 @@ export class ExecSession {
         if (this.#started) this.#listener.notice(this.#errorText);
         break;
     }
-  }
-
-  /**
-   * A browser holds any amount before it hands it out, and so do the kernels on the way: how much that is, and how long
-   * a key's answer would have to wait behind it, is told by nothing but that more keeps coming.
-   * @param {number} length
-   */
-  #count(length) {
-    clearTimeout(this.#resting);
-    this.#outstanding += length;
-    this.#burst += length;
-    if (this.#pausing || this.#burst <= HIGH_WATER) return;
-    this.#pausing = true;
-    this.#sendNow(encodeMessage(Code.PAUSE));
-  }
-
-  #awaitRest() {
-    const begin = performance.now();
-    clearTimeout(this.#resting);
-    this.#resting = setTimeout(() => {
-      // A timer that is late tells of other work: what came meanwhile may not have been handed out yet. (In a tab that
-      // nobody sees each one is late.)
-      const late = performance.now() - begin > 2 * REST;
-      if (late && globalThis.document?.visibilityState === "visible") this.#awaitRest();
-      else this.#rest();
-    }, REST);
-  }
-
-  #rest() {
-    this.#burst = 0;
-    if (!this.#pausing) return;
-    this.#pausing = false;
-    this.#sendNow(encodeMessage(Code.RESUME));
   }
 
   #resume() {

@@ -159,7 +159,7 @@ def test_copy_paste_and_what_the_browser_does_with_ctrl_c(tab):
     tab("evaluate", "Object.defineProperty(navigator, 'clipboard', {value: undefined})")
     tab("dblclick", ".xterm-rows span:has-text('interrupted')", force=True)
     tab.press("Control+Shift+C", "Control+Shift+V", "Enter")
-    tab.wait_for("<interrupted>")
+    tab.wait_for(r"<\^Cinterrupted>")
 
 
 def test_the_scrollback_can_be_searched(tab):

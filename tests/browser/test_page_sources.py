@@ -70,7 +70,8 @@ def test_a_line_that_is_not_finished(line):
 
 # A WebSocket that a script plays the server of: `server(code, ...payload)` sends, `sent` is what it got.
 FAKE = """
-import {ExecSession, sessionUrl, subprotocols, LARGEST_INPUT, HIGH_WATER} from './protocol.js';
+import {ExecSession, sessionUrl, subprotocols, LARGEST_INPUT} from './protocol.js';
+import {LONGEST_BURST} from './flow.js';
 const sent = [], heard = [];
 let socket;
 globalThis.WebSocket = class {
@@ -165,14 +166,14 @@ def test_a_burst_of_output_pauses_the_server_until_it_is_consumed_and_nothing_co
         + """
         const session = start();
         server(100);
-        const piece = new Uint8Array(1 + HIGH_WATER / 2).fill(1);
+        const piece = new Uint8Array(1 + LONGEST_BURST / 2).fill(1);
         const output = () => socket.onmessage({data: piece.buffer});
-        output(); session.consumed(HIGH_WATER / 2); output(); session.consumed(HIGH_WATER / 2);
+        output(); session.consumed(LONGEST_BURST / 2); output(); session.consumed(LONGEST_BURST / 2);
         const before = sent.length;
         server(2, 65); output();
         session.consumed(1);
         const whileConsuming = sent.map(([code]) => code);
-        session.consumed(HIGH_WATER / 2);
+        session.consumed(LONGEST_BURST / 2);
         const wait = setInterval(() => {
           if (sent.length < 2) return;
           clearInterval(wait);
