@@ -28,6 +28,11 @@ export const Code = Object.freeze({
 /** Bytes of stdin in one message; far below the server's limit. */
 export const LARGEST_INPUT = 64 * 1024;
 
+// Bytes on their way above which stdin waits: resume and pause must not queue behind all of a large paste, and the
+// server's own pause has to be heard.
+const MOST_BUFFERED = 512 * 1024;
+const BUFFER_DELAY = 10; // ms until the buffer is looked at again; a browser does not tell when it has become empty
+
 const SUBPROTOCOL = "dockerexec-ws";
 const TOKEN_SUBPROTOCOL = "base64url.bearer.authorization.dockerexec-ws.";
 
@@ -135,9 +140,11 @@ export class ExecSession {
   #ended = false;
   #shutdown = false;
   #errorText = "";
-  /** @type {Uint8Array<ArrayBuffer>[]} messages that wait for the server's 100 */
+  /** @type {Uint8Array<ArrayBuffer>[]} messages of stdin that have to wait */
   #held = [];
   #mayWrite = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #sending;
   #stdinEnded = false;
   #flow = new OutputFlow(
     () => this.#sendNow(encodeMessage(Code.PAUSE)),
@@ -250,7 +257,7 @@ export class ExecSession {
       this.#listener.started();
       this.#sendSize();
     }
-    for (const message of this.#held.splice(0)) this.#sendNow(message);
+    this.#sendHeld();
   }
 
   #sendSize() {
@@ -263,8 +270,18 @@ export class ExecSession {
   /** @param {Uint8Array<ArrayBuffer>} message of stdin: it may have to wait */
   #send(message) {
     if (this.#ended) return;
-    if (this.#mayWrite) this.#sendNow(message);
-    else this.#held.push(message);
+    this.#held.push(message);
+    this.#sendHeld();
+  }
+
+  #sendHeld() {
+    clearTimeout(this.#sending);
+    while (this.#mayWrite && this.#socket.bufferedAmount < MOST_BUFFERED) {
+      const message = this.#held.shift();
+      if (!message) return;
+      this.#sendNow(message);
+    }
+    if (this.#mayWrite && !this.#ended) this.#sending = setTimeout(() => this.#sendHeld(), BUFFER_DELAY);
   }
 
   /** @param {Uint8Array<ArrayBuffer>} message */

@@ -77,6 +77,7 @@ let socket;
 globalThis.WebSocket = class {
   static OPEN = 1;
   readyState = 1;
+  bufferedAmount = 0;
   constructor(...opening) { socket = this; this.opening = opening; }
   send(data) { sent.push([data[0], Buffer.from(data.subarray(1)).toString('latin1')]); }
   close(code) { this.closed = code; }
@@ -141,6 +142,29 @@ def test_stdin_waits_for_the_server_and_is_cut_between_characters():
         assert len(piece) <= largest
         piece.encode("latin-1").decode()
     assert "".join(piece for _, piece in stdin).encode("latin-1").decode() == "x" + "漢" * 50_000
+
+
+def test_what_is_sent_faster_than_the_network_takes_it_waits_and_hears_a_pause():
+    at_first, paused, sent = node(
+        FAKE
+        + """
+        const session = start();
+        server(100);
+        socket.bufferedAmount = 1e6;
+        session.write('a'); session.write('b');
+        const atFirst = sent.length;
+        server(101);
+        socket.bufferedAmount = 0;
+        setTimeout(() => {
+          const paused = sent.length;
+          server(100);
+          session.write('c');
+          print([atFirst, paused, sent]);
+        }, 50);
+        """
+    )
+    assert (at_first, paused) == (0, 0)
+    assert sent == [[0, "a"], [0, "b"], [0, "c"]]
 
 
 def test_sizes_are_told_once_each_and_only_with_a_tty():
