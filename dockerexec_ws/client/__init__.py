@@ -1,10 +1,26 @@
 """The client: ``run`` and ``connect``, as ``subprocess`` has ``run`` and ``Popen``; plain threads, no gevent needed.
 
-In a program that gevent has patched it works as well. Servers are this package's and docker-exec-websocket-server.
+In a program that gevent has patched it works as well. Servers are this package's and docker-exec-websocket-server. The
+names below are loaded when used: the command line has its help and its completion without TLS and WebSockets.
 """
 
-from dockerexec_ws.client.process import Process, connect, run
-from dockerexec_ws.errors import ConnectionLost, DockerExecError, EngineError, ServerShutdown, SessionRefused
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dockerexec_ws.client.process import Process, connect, run
+    from dockerexec_ws.errors import ConnectionLost, DockerExecError, EngineError, ServerShutdown, SessionRefused
+
+_HOMES = {
+    "ConnectionLost": "dockerexec_ws.errors",
+    "DockerExecError": "dockerexec_ws.errors",
+    "EngineError": "dockerexec_ws.errors",
+    "Process": "dockerexec_ws.client.process",
+    "ServerShutdown": "dockerexec_ws.errors",
+    "SessionRefused": "dockerexec_ws.errors",
+    "connect": "dockerexec_ws.client.process",
+    "run": "dockerexec_ws.client.process",
+}
 
 __all__ = [
     "ConnectionLost",
@@ -16,3 +32,9 @@ __all__ = [
     "connect",
     "run",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
