@@ -1,0 +1,240 @@
+"""The client's command line: its options, and what becomes of each."""
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import click
+from click.shell_completion import get_completion_class
+
+from dockerexec_ws import __version__
+from dockerexec_ws.client.ending import OWN_FAILURE, Ending
+from dockerexec_ws.client.escape import escape_character
+from dockerexec_ws.errors import SettingsError
+
+if TYPE_CHECKING:
+    import ssl
+
+PROGRAM = "dockerexec-ws-client"
+TOKEN_VARIABLE = "DOCKEREXEC_WS_TOKEN"  # nosec B105  # its name, not a token
+
+_COMPLETION_VARIABLE = "_DOCKEREXEC_WS_CLIENT_COMPLETE"
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+class _Command(click.Command):
+    """Takes options before and after the URL, but none of the command's own for its own."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = list(args)
+        try:
+            rest = super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            hint = "" if "--" in given else " If it is the command's, put -- before the command."
+            raise click.UsageError(f"{error.format_message()}{hint}", ctx) from error
+        argv = ctx.params.get("argv", ())
+        if argv and "--" not in given and tuple(given[-len(argv) :]) != argv:
+            raise click.UsageError("put -- before the command: it has options of its own", ctx)
+        return rest
+
+
+class _Escape(click.ParamType[bytes]):
+    name = "char"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bytes:
+        if isinstance(value, bytes):
+            return value
+        try:
+            return escape_character(value)
+        except SettingsError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _print_completion(ctx: click.Context, _: click.Parameter, shell: str | None) -> None:
+    if shell is None:
+        return
+    kind = get_completion_class(shell)
+    assert kind is not None  # nosec B101  # for the type checker: the choice has click's names
+    click.echo(kind(ctx.command, {}, PROGRAM, _COMPLETION_VARIABLE).source())
+    ctx.exit()
+
+
+@click.command(
+    cls=_Command,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+    epilog="Exit status: the command's; 125 if it could not be run, or was lost; 128 + N if signal N ended the client.",
+)
+@click.argument("url")
+@click.argument("argv", metavar="[--] COMMAND...", nargs=-1, type=click.UNPROCESSED, required=True)
+@click.option(
+    "-t/",
+    "--tty/--no-tty",
+    "tty",
+    default=None,
+    help="Run it in a terminal. [default: if stdin and stdout are one]",
+)
+@click.option("-u", "--user", help="User it runs as, where the server allows it.")
+@click.option("-e", "--env", multiple=True, metavar="K[=V]", help="Environment variable; K alone takes it from here.")
+@click.option("-w", "--workdir", help="Folder it runs in.")
+@click.option("--privileged", is_flag=True, help="Run it with all privileges.")
+@click.option("--header", multiple=True, metavar="'K: V'", help="Header of the request; repeatable.")
+@click.option(
+    "--token-file",
+    type=_FILE,
+    help=f"File with the token that lets you in. [default: the environment's {TOKEN_VARIABLE}]",
+)
+@click.option("--cafile", type=_FILE, help="Authorities (PEM) that vouch for the server. [default: the system's]")
+@click.option("--certfile", type=_FILE, help="Your certificate (PEM), if the server asks for one.")
+@click.option("--keyfile", type=_FILE, help="Its key, unless --certfile has it.")
+@click.option(
+    "--escape",
+    type=_Escape(),
+    default="~",
+    show_default=True,
+    help="With a terminal: this and a dot after a newline leave a session that hangs; ^X is Ctrl-X, 'none' none.",
+)
+@click.option(
+    "--open-timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=30.0,
+    show_default=True,
+    help="Seconds within which the command has to run.",
+)
+@click.option(
+    "--completion",
+    type=click.Choice(["bash", "zsh", "fish"]),
+    is_eager=True,
+    expose_value=False,
+    callback=_print_completion,
+    help="Print the shell's completion script.",
+)
+@click.version_option(__version__, prog_name=PROGRAM)
+def command(
+    url: str,
+    argv: tuple[str, ...],
+    *,
+    tty: bool | None,
+    env: Sequence[str],
+    header: Sequence[str],
+    token_file: Path | None,
+    cafile: Path | None,
+    certfile: Path | None,
+    keyfile: Path | None,
+    escape: bytes,
+    **options: Any,
+) -> Ending:
+    """Run COMMAND by the server at URL, as `docker exec` does here.
+
+    stdin is the command's, too; </dev/null keeps it from reading it.
+    """
+    # Only now: --help and a completion do without TLS and WebSockets.
+    from dockerexec_ws.client.mainloop import attend
+    from dockerexec_ws.client.process import Process, connect
+
+    logging.basicConfig(level=logging.ERROR, format=f"{PROGRAM}: %(message)s")
+    if tty is None:
+        tty = os.isatty(0) and os.isatty(1)
+    options |= {
+        "tty": tty,
+        "env": _environment(env),
+        "headers": dict(map(_header, header)),
+        "token": _token(token_file),
+        "ssl_context": _tls(cafile, certfile, keyfile),
+    }
+    if options["token"] is not None:
+        _warn_of_plain(url)
+
+    def connected(size: tuple[int, int] | None) -> Process:
+        return connect(url, argv, size=size, **options)
+
+    return attend(connected, tty=tty, escape=escape)
+
+
+def run(args: Sequence[str] | None = None) -> tuple[int, int]:
+    """Run the command line; return the exit status, and the signal (0: none) that this program is to end by."""
+    try:
+        result = command.main(args, prog_name=PROGRAM, complete_var=_COMPLETION_VARIABLE, standalone_mode=False)
+    except click.ClickException as error:
+        return _failed(error.format_message())
+    except SettingsError as error:
+        return _failed(str(error))
+    except Exception:
+        logging.getLogger(__name__).exception("this should not have happened, and is a fault of this program")
+        return OWN_FAILURE, 0
+    if isinstance(result, int):  # of --help and the like
+        return result, 0
+    if result.text:
+        return _failed(result.text)
+    return result.status, result.signal
+
+
+def _failed(text: str) -> tuple[int, int]:
+    from dockerexec_ws.client.mainloop import say
+
+    say(text)
+    return OWN_FAILURE, 0
+
+
+def _environment(words: Sequence[str]) -> Mapping[str, str]:
+    given = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not name:
+            raise click.UsageError(f"--env {word!r} has no name")
+        if equals or name in os.environ:
+            given[name] = value if equals else os.environ[name]
+    return given
+
+
+def _header(line: str) -> tuple[str, str]:
+    name, colon, value = line.partition(":")
+    if not colon or not name.strip():
+        raise click.UsageError("a --header is like 'Name: value'")
+    return name.strip(), value.strip()
+
+
+def _token(file: Path | None) -> str | None:
+    if file is None:
+        return os.environ.get(TOKEN_VARIABLE) or None
+    try:
+        token = file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"--token-file {file} cannot be read: {error}") from error
+    if not token:
+        raise click.UsageError(f"--token-file {file} is empty")
+    return token
+
+
+def _tls(cafile: Path | None, certfile: Path | None, keyfile: Path | None) -> "ssl.SSLContext | None":
+    if not (cafile or certfile or keyfile):
+        return None
+    if keyfile and not certfile:
+        raise click.UsageError("--keyfile needs --certfile")
+    import ssl
+
+    try:
+        context = ssl.create_default_context(cafile=cafile)
+        if certfile:
+            context.load_cert_chain(certfile, keyfile)
+    except OSError as error:  # SSLError is one
+        reason = getattr(error, "reason", None) or error.strerror or error
+        raise click.UsageError(f"--cafile, --certfile or --keyfile cannot be used: {reason}") from error
+    return context
+
+
+def _warn_of_plain(url: str) -> None:
+    import ipaddress
+
+    from dockerexec_ws.client.mainloop import say
+
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        here = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        here = host == "localhost"
+    if parts.scheme in ("ws", "http") and not here:
+        say(f"warning: the token goes to {host} in the clear, and so does all else: wss:// would hide it")

@@ -1,0 +1,155 @@
+"""Moving bytes between this program's own stdin, stdout and stderr and a process, each way in a thread of its own."""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess  # nosec B404  # an exception of it only
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+
+from dockerexec_ws.client.ending import OWN_FAILURE, Ending
+from dockerexec_ws.client.escape import EscapeFilter
+from dockerexec_ws.client.modes import TerminalModes
+from dockerexec_ws.client.process import Process
+from dockerexec_ws.errors import DockerExecError
+from dockerexec_ws.protocol.messages import Code
+
+_CHUNK = 64 * 1024
+_NAMES = ("stdin", "stdout", "stderr")
+_READER_GONE_GRACE = 1.0
+
+
+class Relay:
+    """Relays until something ends the session, which it tells by an Ending in *events*; SIGPIPE: nobody reads.
+
+    *escape* is for a terminal's keys: what is typed is then taken all the time, so that it is found although the
+    session hangs.
+    """
+
+    def __init__(
+        self,
+        process: Process,
+        events: "SimpleQueue[object]",
+        *,
+        escape: EscapeFilter | None = None,
+        modes: TerminalModes | None = None,
+    ) -> None:
+        self.line_ended = True
+        """Whether what was written last ended with a newline."""
+        self._process = process
+        self._events = events
+        self._escape = escape
+        self._modes = modes
+        self._typed: SimpleQueue[bytes] = SimpleQueue()
+        self._writing = threading.Lock()
+
+    def start(self) -> None:
+        """Start the threads; nobody joins them, the end of this program is theirs."""
+        targets: list[Callable[[], None]] = [self._write_output, self._watch_reader]
+        targets += [self._read_input] if self._escape is None else [self._read_keys, self._send_keys]
+        for target in targets:
+            threading.Thread(target=target, name=f"dockerexec-ws {target.__name__}", daemon=True).start()
+
+    def stop_output(self, timeout: float) -> bool:
+        """Have nothing written any more; False if after *timeout* seconds something still is: it is stuck."""
+        return self._writing.acquire(timeout=timeout)
+
+    # Output
+
+    def _write_output(self) -> None:
+        try:
+            while (got := self._process.receive()) is not None:
+                code, data = got
+                if self._modes is not None:
+                    self._modes.feed(data)
+                with self._writing:
+                    self._write(1 if code is Code.STDOUT else 2, data)
+                    self.line_ended = data[-1] == ord("\n")
+            self._events.put(Ending(self._process.wait()))
+        except BrokenPipeError:
+            self._events.put(signal.SIGPIPE)
+        except DockerExecError as error:
+            self._events.put(Ending(OWN_FAILURE, str(error)))
+
+    def _write(self, descriptor: int, data: memoryview) -> None:
+        """Write all of *data*, to a descriptor also that its other owners have made a non-blocking one."""
+        while data:
+            try:
+                data = data[os.write(descriptor, data) :]
+            except BlockingIOError:
+                _wait_for(descriptor, select.POLLOUT)
+            except BrokenPipeError:
+                raise
+            except OSError as error:
+                raise _failed("write to", descriptor, error) from error
+
+    def _watch_reader(self) -> None:
+        """Notice that nobody reads stdout any more although nothing is written (``tail -f`` into ``head -1``)."""
+        _wait_for(1, 0)  # POLLERR and POLLHUP, which need not be asked for
+        # A process that exits just now has the last word, so that the status does not depend on who was faster.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            with contextlib.suppress(DockerExecError):  # whoever writes tells it
+                self._process.wait(_READER_GONE_GRACE)
+            return
+        self._events.put(signal.SIGPIPE)
+
+    # Input
+
+    def _read_input(self) -> None:
+        try:
+            while data := self._read():
+                if not self._send(data):
+                    return
+        except DockerExecError as error:
+            self._events.put(Ending(OWN_FAILURE, str(error)))
+            return
+        self._send(b"")
+
+    def _read_keys(self) -> None:
+        assert self._escape is not None  # nosec B101  # for the type checker
+        try:
+            while data := self._read():
+                if passed := self._escape.feed(data):
+                    self._typed.put(passed)
+                if self._escape.found:
+                    self._events.put(Ending(OWN_FAILURE, "left by the escape; the command is ended"))
+                    return
+        except DockerExecError as error:
+            self._events.put(Ending(OWN_FAILURE, str(error)))
+            return
+        self._typed.put(b"")
+
+    def _send_keys(self) -> None:
+        while self._send(self._typed.get()):
+            pass
+
+    def _read(self) -> bytes:
+        while True:
+            try:
+                return os.read(0, _CHUNK)
+            except BlockingIOError:
+                _wait_for(0, select.POLLIN)
+            except OSError as error:
+                raise _failed("read from", 0, error) from error
+
+    def _send(self, data: bytes) -> bool:
+        """Send *data*, or for b"" the end; return whether the process may want more."""
+        with contextlib.suppress(BrokenPipeError, DockerExecError):  # whoever reads its output tells why
+            if data:
+                self._process.stdin.write(data)
+                self._process.stdin.flush()
+                return True
+            self._process.stdin.close()
+        return False
+
+
+def _wait_for(descriptor: int, event: int) -> None:
+    poll = select.poll()
+    poll.register(descriptor, event)
+    poll.poll()
+
+
+def _failed(what: str, descriptor: int, error: OSError) -> DockerExecError:
+    return DockerExecError(f"cannot {what} {_NAMES[descriptor]}: {error.strerror}")
