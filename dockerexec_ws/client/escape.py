@@ -40,7 +40,7 @@ class EscapeFilter:
         if not self._character:
             return data
         passed = bytearray()
-        for byte in data:
+        for byte in b"" if self.found else data:
             if self._held:
                 self._held = False
                 if byte == _LEAVE:
