@@ -102,7 +102,7 @@ def open_websocket(
 def _connect(uri: WebSocketURI, ssl_context: ssl.SSLContext | None, where: str, timeout: float) -> socket.socket:
     try:
         sock = socket.create_connection((uri.host, uri.port), timeout)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter of a name that can be no host's
         raise ConnectionLost(f"cannot connect to {where}: {_reason(error)}") from error
     if not uri.secure:
         return sock
