@@ -135,6 +135,8 @@ def command(
     from dockerexec_ws.client.process import Process, connect
 
     logging.basicConfig(level=logging.ERROR, format=f"{PROGRAM}: %(message)s")
+    if any("\udc80" <= character <= "\udcff" for word in (url, *argv) for character in word):  # as Python decodes argv
+        raise click.UsageError("the command is no UTF-8 text")
     if tty is None:
         tty = os.isatty(0) and os.isatty(1)
     options |= {

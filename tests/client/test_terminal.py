@@ -1,0 +1,351 @@
+"""The client at a real terminal: tmux, with a shell in it that has the terminal before and after."""
+
+import contextlib
+import os
+import pty
+import signal
+import socket
+import subprocess
+import termios
+
+import pytest
+
+from dockerexec_ws.client.terminal import Terminal
+from tests.client.commands import CLIENT, environment
+from tests.client.tmux import Screen
+from tests.conftest import processes, wait_until
+from tests.test_cli import running
+
+USABLE = "1 0 0 0 0 0 23"  # the cursor is shown, and nothing else is on
+
+
+@pytest.fixture
+def far(container, docker_host):
+    """A server in a process of its own: the process, and its URL."""
+    with running("--container", container, "--docker-host", docker_host, "--port", "0") as (process, url):
+        yield process, url
+        process.send_signal(signal.SIGCONT)
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture
+def screen(far):
+    with contextlib.closing(Screen(url=far[1])) as screen:
+        yield screen
+
+
+def start_bash(screen):
+    """Have a shell in the container, at its prompt; returns how the terminal was before."""
+    before = screen.mode()
+    screen.enter("$client $url -e PS1='far> ' -- env 'PS1=far> ' bash --norc")
+    screen.wait_for("far>")
+    return before
+
+
+def start_vi(screen):
+    before = screen.mode()
+    screen.enter("$client $url -- env TERM=tmux-256color vi /etc/passwd")
+    screen.wait_for("root:x:0:0")
+    wait_until(lambda: screen.flags() != USABLE)
+    return before
+
+
+def ended(screen, before, status, *texts):
+    """Check that the local shell is back, with the terminal as it was."""
+    screen.wait_for_prompt()
+    for text in texts:
+        assert text in screen.lines(), screen.lines()
+    assert screen.flags() == USABLE
+    assert screen.result("echo $?") == str(status)
+    assert screen.mode() == before
+
+
+def test_a_shell(screen):
+    before = start_bash(screen)
+    screen.enter("tty; stty size; exit 5")
+    screen.wait_for("/dev/pts/")
+    screen.wait_for("24 80")
+    ended(screen, before, 5)
+
+
+def test_a_full_screen_program(screen):
+    before = start_vi(screen)
+    screen.enter(":set lines? columns?")
+    screen.wait_for("lines=24")
+    screen.wait_for("columns=80")
+    screen.resize(30, 100)
+    wait_until(lambda: len(screen.lines()) > 24)
+    screen.enter(":set lines? columns?")
+    screen.wait_for("lines=30")
+    screen.wait_for("columns=100")
+    screen.resize(24, 80)
+    screen.enter(":q!")
+    ended(screen, before, 0)
+
+
+def test_control_keys_go_to_the_program(screen):
+    before = start_bash(screen)
+    screen.enter("trap 'echo got $((6*7))' INT; cat")
+    screen.enter("cat runs")
+    wait_until(lambda: [line for line in screen.lines() if line.endswith("cat runs")].__len__() == 2)
+    screen.keys("C-c")
+    screen.wait_for("got 42")
+    # Ctrl-P, which `docker exec` withholds until the next key, and all others that a terminal makes something of.
+    for key, code in {
+        "C-p": "10",
+        "C-c": "03",
+        "C-z": "1a",
+        "C-\\": "1c",
+        "C-s": "13",
+        "C-q": "11",
+        "C-d": "04",
+    }.items():
+        screen.enter("clear; stty raw -echo; echo $((1+1)) ready; head -c1 | od -An -tx1; stty sane")
+        screen.wait_for("2 ready")
+        screen.keys(key)
+        screen.wait_for(f" {code}")
+    screen.enter("exit 0")
+    ended(screen, before, 0)
+
+
+def test_an_interrupted_program_tells_its_status(screen):
+    before = screen.mode()
+    screen.enter("$client $url -- sh -c 'echo $((1+1)) ready; sleep 1000'")
+    screen.wait_for("2 ready")
+    screen.keys("C-c")
+    ended(screen, before, 130)
+
+
+def test_the_size_is_right_at_once_and_after_changes(screen):
+    before = start_bash(screen)
+    screen.enter("trap 'echo now $(stty size)' WINCH; while :; do read -t 0.05; done")
+    screen.resize(40, 120)
+    screen.wait_for("now 40 120")
+    screen.resize(24, 80)
+    screen.wait_for("now 24 80")
+    screen.keys("C-c")
+    screen.enter("exit 1")
+    ended(screen, before, 1)
+
+
+def test_the_escape_leaves_a_session_that_hangs(screen, far):
+    server, _ = far
+    before = start_bash(screen)
+    server.send_signal(signal.SIGSTOP)
+    screen.enter("is anybody there")
+    screen.type("~.")
+    ended(screen, before, 125, "dockerexec-ws-client: left by the escape; the command is ended")
+
+
+def test_the_escape_leaves_a_program_that_takes_no_input(screen, container, docker_api):
+    """More is typed than the connection and the server hold."""
+    before = screen.mode()
+    screen.enter("$client $url -- sh -c 'stty raw -echo; echo $((1+1)) ready; sleep 1000'")
+    screen.wait_for("2 ready")
+    block = "x" * 16000
+    for _ in range(20):
+        screen.type(block)
+    screen.keys("Enter")
+    screen.type("~.")
+    ended(screen, before, 125)
+    wait_until(lambda: processes(docker_api, container) == [])
+
+
+def test_the_escape_can_be_another_or_none(screen):
+    screen.enter("$client --escape none $url -- cat")
+    screen.enter("a line")
+    wait_until(lambda: screen.lines().count("a line") == 2)
+    screen.enter("~.")
+    wait_until(lambda: screen.lines().count("~.") == 2)
+    screen.keys("C-d")
+    screen.wait_for_prompt()
+    assert screen.result("echo $?") == "0"
+    screen.enter("$client --escape ^] $url -- cat")
+    screen.enter("~.")
+    wait_until(lambda: screen.lines().count("~.") == 2)
+    screen.keys("C-]")
+    screen.type(".")
+    screen.wait_for_prompt()
+    assert screen.result("echo $?") == "125"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_the_server_is_lost(screen, far, number, container, docker_api):
+    server, _ = far
+    before = start_vi(screen)
+    screen.keys("C-g")
+    server.send_signal(number)
+    text = "the connection was lost" if number == signal.SIGKILL else "the server was shut down"
+    ended(screen, before, 125, f"dockerexec-ws-client: {text}")
+    for pid in docker_api.top(container)["Processes"]:  # a server that is killed ends nothing
+        if "vi" in pid[-1].split()[0]:
+            os.kill(int(pid[1]), signal.SIGKILL)
+
+
+def test_a_failure_has_a_line_of_its_own(screen, far, container, docker_api):
+    before = screen.mode()
+    screen.enter("$client $url -- sh -c 'printf half-a-line; exec cat'")
+    screen.wait_for("half-a-line")
+    wait_until(lambda: "half-a-line" in screen.lines())
+    far[0].terminate()
+    ended(screen, before, 125, "half-a-line", "dockerexec-ws-client: the server was shut down")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_restores_the_terminal(screen, number):
+    before = start_vi(screen)
+    (pid,) = screen.clients()
+    os.kill(pid, number)
+    ended(screen, before, 128 + number)
+
+
+def test_stopped_and_continued(screen):
+    before = start_bash(screen)
+    (pid,) = screen.clients()
+    os.kill(pid, signal.SIGTSTP)
+    screen.wait_for("Stopped")
+    screen.keys("Enter")
+    screen.wait_for_prompt()
+    assert screen.mode() == before
+    screen.resize(30, 90)
+    screen.enter("fg")
+    screen.wait_for("$client $url")
+    screen.keys("Enter")
+    screen.enter("stty size; echo $((6*7))")
+    screen.wait_for("42")
+    assert "30 90" in screen.lines()
+    screen.resize(24, 80)
+    screen.keys("C-c")  # goes to the program again
+    screen.enter("exit 9")
+    ended(screen, before, 9)
+
+
+def test_stopped_by_force_and_continued(screen):
+    """SIGSTOP cannot be noticed; the shell then gives the terminal its own mode."""
+    before = start_bash(screen)
+    (pid,) = screen.clients()
+    os.kill(pid, signal.SIGSTOP)
+    screen.wait_for("Stopped")
+    screen.enter("fg")
+    screen.wait_for("$client $url")
+    screen.keys("Enter")
+    screen.enter("echo $((6*7))")
+    screen.wait_for("42")
+    screen.keys("C-c")
+    screen.enter("exit 9")
+    ended(screen, before, 9)
+
+
+def test_in_the_background(screen):
+    before = screen.mode()
+    screen.enter("$client $url -- env 'PS1=far> ' bash --norc &")
+    screen.keys("Enter")
+    screen.wait_for("Stopped")
+    screen.enter("fg")
+    screen.wait_for("far>")
+    screen.enter("exit 3")
+    ended(screen, before, 3)
+
+
+def test_ctrl_c_while_it_connects(screen):
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        before = screen.mode()
+        screen.enter(f"$client ws://127.0.0.1:{nobody.getsockname()[1]}/ -- true")
+        connection, _ = nobody.accept()
+        with connection:
+            screen.keys("C-c")
+            ended(screen, before, 130)
+
+
+def test_a_terminal_that_is_not_used_as_one(screen):
+    """Without a tty keys go by lines, Ctrl-D ends stdin, and Ctrl-C ends the client."""
+    before = screen.mode()
+    screen.enter("$client --no-tty $url -- sh -c 'tty; cat; echo end'")
+    screen.enter("a line")
+    wait_until(lambda: screen.lines().count("a line") == 2)
+    screen.keys("C-d")
+    screen.wait_for_prompt()
+    assert "not a tty" in screen.lines()
+    assert "end" in screen.lines()
+    screen.enter("$client --no-tty $url -- sh -c 'echo $((1+1)) ready; sleep 1000'")
+    screen.wait_for("2 ready")
+    screen.keys("C-c")
+    ended(screen, before, 130)
+
+
+def test_a_pipe_is_no_terminal(screen):
+    assert screen.result("$client $url -- sh -c 'test -t 1 || echo no tty' | cat") == "no tty"
+    assert screen.result("echo | $client $url -- sh -c 'test -t 1 || echo no tty'") == "no tty"
+    assert screen.result("echo | $client --tty $url -- sh -c 'tty >/dev/null && stty size; exit'") == "24 80"
+
+
+# How often, and when things go wrong here
+
+COUNTING = """
+import os, sys, termios
+set_mode = termios.tcsetattr
+def note(descriptor, when, mode):
+    os.write(9, b"%s" % (b"raw " if not mode[3] & termios.ICANON else b"restored "))
+    set_mode(descriptor, when, mode)
+termios.tcsetattr = note
+import dockerexec_ws.client.relay as relay, dockerexec_ws.client.__main__ as main
+{fault}
+main.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "argv", "status"),
+    [
+        ("", ["sh", "-c", "exit 3"], 3),
+        ("", ["sh", "-c", "kill -9 $$"], 137),
+        ("relay.Relay.start = lambda _: 1 / 0", ["true"], 125),
+        ("relay.Relay._write = lambda *_: 1 / 0", ["echo", "x"], 125),
+        ("relay.Relay._read_keys = lambda *_: 1 / 0", ["cat"], 125),
+        ("relay.Relay.start = lambda _: os.kill(os.getpid(), 15)", ["cat"], -15),
+    ],
+)
+def test_the_terminal_is_restored_exactly_once(server, tmp_path, fault, argv, status):
+    ours, theirs = pty.openpty()
+    before = termios.tcgetattr(theirs)
+    program = COUNTING.format(fault=fault).replace("os.write(9", f"os.write({notes_descriptor(tmp_path)}")
+    with subprocess.Popen(
+        [CLIENT[0], "-c", program, server.url, "--", *argv],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        env=environment(),
+        pass_fds=[NOTES[0]],
+        start_new_session=True,
+    ) as client:
+        errors = client.stderr.read()
+        assert client.wait() == status
+    assert termios.tcgetattr(theirs) == before
+    os.close(theirs)
+    os.close(ours)
+    os.close(NOTES.pop())
+    assert (tmp_path / "notes").read_text() == "raw restored "
+    assert (b"ZeroDivisionError" in errors) is ("1 / 0" in fault)
+
+
+NOTES = []
+
+
+def notes_descriptor(folder):
+    NOTES.append(os.open(folder / "notes", os.O_WRONLY | os.O_CREAT | os.O_APPEND))
+    return NOTES[0]
+
+
+def test_a_terminal_that_was_never_raw_is_left_alone(monkeypatch):
+    monkeypatch.setattr(termios, "tcsetattr", None)
+    Terminal(0).restore()
+
+
+def test_a_terminal_that_is_gone_by_then(monkeypatch):
+    ours, theirs = pty.openpty()
+    terminal = Terminal(theirs)
+    terminal.make_raw()
+    os.close(ours)
+    terminal.restore()
+    os.close(theirs)
