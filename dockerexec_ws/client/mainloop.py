@@ -105,7 +105,7 @@ def _start(connect: Connect, size: tuple[int, int] | None, events: "SimpleQueue[
 def _resize(process: Process, known: tuple[int, int] | None) -> tuple[int, int] | None:
     """Tell the process the window's size if it is not the *known* one; return what it knows now."""
     size = window_size()
-    if size is None or size == known:
+    if not process.tty or size is None or size == known:
         return known
     process.resize(*size)
     return size

@@ -38,17 +38,25 @@ def screen(far):
 def start_bash(screen):
     """Have a shell in the container, at its prompt; returns how the terminal was before."""
     before = screen.mode()
-    screen.enter("$client $url -e PS1='far> ' -- env 'PS1=far> ' bash --norc")
-    screen.wait_for("far>")
+    screen.enter("$client $url -- env 'PS1=far> ' bash --norc")
+    screen.wait_for_line("far>")
     return before
 
 
 def start_vi(screen):
     before = screen.mode()
-    screen.enter("$client $url -- env TERM=tmux-256color vi /etc/passwd")
+    screen.enter("$client $url -- env TERM=tmux-256color vi -u NONE /etc/passwd")
     screen.wait_for("root:x:0:0")
     wait_until(lambda: screen.flags() != USABLE)
     return before
+
+
+def stopped(screen):
+    """Whether the client is."""
+    for pid in screen.clients():
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(") ")[2][0] == "T"
+    return False
 
 
 def ended(screen, before, status, *texts):
@@ -71,14 +79,15 @@ def test_a_shell(screen):
 
 def test_a_full_screen_program(screen):
     before = start_vi(screen)
-    screen.enter(":set lines? columns?")
-    screen.wait_for("lines=24")
-    screen.wait_for("columns=80")
-    screen.resize(30, 100)
-    wait_until(lambda: len(screen.lines()) > 24)
-    screen.enter(":set lines? columns?")
-    screen.wait_for("lines=30")
-    screen.wait_for("columns=100")
+    for rows, columns in ((24, 80), (30, 100)):
+        screen.resize(rows, columns)
+        for text in (f"lines={rows}", f"columns={columns}"):
+
+            def told(text=text):
+                screen.enter(f":set {text.partition('=')[0]}?")
+                return any(text in line for line in screen.lines())
+
+            wait_until(told)
     screen.resize(24, 80)
     screen.enter(":q!")
     ended(screen, before, 0)
@@ -86,9 +95,8 @@ def test_a_full_screen_program(screen):
 
 def test_control_keys_go_to_the_program(screen):
     before = start_bash(screen)
-    screen.enter("trap 'echo got $((6*7))' INT; cat")
-    screen.enter("cat runs")
-    wait_until(lambda: [line for line in screen.lines() if line.endswith("cat runs")].__len__() == 2)
+    screen.enter("""bash -c 'trap "echo got \\$((6*7))" INT; sleep 1000 & echo $((1+1)) runs; wait; kill $!'""")
+    screen.wait_for("2 runs")
     screen.keys("C-c")
     screen.wait_for("got 42")
     # Ctrl-P, which `docker exec` withholds until the next key, and all others that a terminal makes something of.
@@ -153,17 +161,17 @@ def test_the_escape_leaves_a_program_that_takes_no_input(screen, container, dock
 
 
 def test_the_escape_can_be_another_or_none(screen):
-    screen.enter("$client --escape none $url -- cat")
-    screen.enter("a line")
-    wait_until(lambda: screen.lines().count("a line") == 2)
+    screen.enter("$client --escape none $url -- sh -c 'echo $((1+1)) ready; cat'")
+    screen.wait_for("2 ready")
     screen.enter("~.")
-    wait_until(lambda: screen.lines().count("~.") == 2)
+    screen.wait_for_line("~.", "~.")
     screen.keys("C-d")
     screen.wait_for_prompt()
     assert screen.result("echo $?") == "0"
-    screen.enter("$client --escape ^] $url -- cat")
+    screen.enter("$client --escape ^] $url -- sh -c 'echo $((1+1)) ready; cat'")
+    screen.wait_for("2 ready")
     screen.enter("~.")
-    wait_until(lambda: screen.lines().count("~.") == 2)
+    screen.wait_for_line("~.", "~.")
     screen.keys("C-]")
     screen.type(".")
     screen.wait_for_prompt()
@@ -205,7 +213,6 @@ def test_stopped_and_continued(screen):
     (pid,) = screen.clients()
     os.kill(pid, signal.SIGTSTP)
     screen.wait_for("Stopped")
-    screen.keys("Enter")
     screen.wait_for_prompt()
     assert screen.mode() == before
     screen.resize(30, 90)
@@ -240,10 +247,11 @@ def test_stopped_by_force_and_continued(screen):
 def test_in_the_background(screen):
     before = screen.mode()
     screen.enter("$client $url -- env 'PS1=far> ' bash --norc &")
+    wait_until(lambda: stopped(screen))
     screen.keys("Enter")
     screen.wait_for("Stopped")
     screen.enter("fg")
-    screen.wait_for("far>")
+    screen.wait_for_line("far>")
     screen.enter("exit 3")
     ended(screen, before, 3)
 
@@ -262,11 +270,11 @@ def test_a_terminal_that_is_not_used_as_one(screen):
     """Without a tty keys go by lines, Ctrl-D ends stdin, and Ctrl-C ends the client."""
     before = screen.mode()
     screen.enter("$client --no-tty $url -- sh -c 'tty; cat; echo end'")
+    screen.wait_for("not a tty")
     screen.enter("a line")
-    wait_until(lambda: screen.lines().count("a line") == 2)
+    screen.wait_for_line("a line", "a line")
     screen.keys("C-d")
     screen.wait_for_prompt()
-    assert "not a tty" in screen.lines()
     assert "end" in screen.lines()
     screen.enter("$client --no-tty $url -- sh -c 'echo $((1+1)) ready; sleep 1000'")
     screen.wait_for("2 ready")
@@ -286,7 +294,8 @@ COUNTING = """
 import os, sys, termios
 set_mode = termios.tcsetattr
 def note(descriptor, when, mode):
-    os.write(9, b"%s" % (b"raw " if not mode[3] & termios.ICANON else b"restored "))
+    with open({notes!r}, "a") as notes:
+        notes.write("restored " if mode[3] & termios.ICANON else "raw ")
     set_mode(descriptor, when, mode)
 termios.tcsetattr = note
 import dockerexec_ws.client.relay as relay, dockerexec_ws.client.__main__ as main
@@ -309,14 +318,13 @@ main.main()
 def test_the_terminal_is_restored_exactly_once(server, tmp_path, fault, argv, status):
     ours, theirs = pty.openpty()
     before = termios.tcgetattr(theirs)
-    program = COUNTING.format(fault=fault).replace("os.write(9", f"os.write({notes_descriptor(tmp_path)}")
+    program = COUNTING.format(fault=fault, notes=str(tmp_path / "notes"))
     with subprocess.Popen(
         [CLIENT[0], "-c", program, server.url, "--", *argv],
         stdin=theirs,
         stdout=theirs,
         stderr=subprocess.PIPE,
         env=environment(),
-        pass_fds=[NOTES[0]],
         start_new_session=True,
     ) as client:
         errors = client.stderr.read()
@@ -324,17 +332,8 @@ def test_the_terminal_is_restored_exactly_once(server, tmp_path, fault, argv, st
     assert termios.tcgetattr(theirs) == before
     os.close(theirs)
     os.close(ours)
-    os.close(NOTES.pop())
     assert (tmp_path / "notes").read_text() == "raw restored "
     assert (b"ZeroDivisionError" in errors) is ("1 / 0" in fault)
-
-
-NOTES = []
-
-
-def notes_descriptor(folder):
-    NOTES.append(os.open(folder / "notes", os.O_WRONLY | os.O_CREAT | os.O_APPEND))
-    return NOTES[0]
 
 
 def test_a_terminal_that_was_never_raw_is_left_alone(monkeypatch):

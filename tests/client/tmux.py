@@ -21,8 +21,8 @@ class Screen:
         if not shutil.which("tmux"):
             pytest.skip("there is no tmux: install tmux")
         self._name = f"dockerexec-ws-{secrets.token_hex(4)}"
-        shell = ["bash", "--noprofile", "--norc", "-i"]
-        variables = {"client": shlex.join(CLIENT), "PS1": PROMPT, "LC_ALL": "C.UTF-8", "HISTFILE": ""} | variables
+        shell = ["env", f"PS1={PROMPT}", "bash", "--noprofile", "--norc", "-i"]
+        variables = {"client": shlex.join(CLIENT), "LC_ALL": "C.UTF-8", "HISTFILE": ""} | variables
         self._environment = environment(**variables)
         self._tmux("new-session", "-d", "-x", "80", "-y", "24", shlex.join(shell))
         self.wait_for_prompt()
@@ -37,7 +37,7 @@ class Screen:
 
     def type(self, text):
         """Type *text*."""
-        self._tmux("send-keys", "-l", text)
+        self._tmux("send-keys", "-l", "--", text)
 
     def enter(self, line):
         """Type a line."""
@@ -59,13 +59,19 @@ class Screen:
         except AssertionError as error:
             raise AssertionError("\n".join([f"no {text!r}:", *self.lines()])) from error
 
-    def wait_for_prompt(self):
-        """Wait until the shell waits for a command, and return the line before."""
+    def wait_for_line(self, *lines):
+        """Wait until the window has these lines at its end."""
         try:
-            wait_until(lambda: self.lines()[-1] == PROMPT.strip())
+            wait_until(lambda: self.lines()[-len(lines) :] == list(lines))
+        except AssertionError as error:
+            raise AssertionError("\n".join([f"no {lines!r}:", *self.lines()])) from error
+
+    def wait_for_prompt(self):
+        """Wait until the shell waits for a command."""
+        try:
+            wait_until(lambda: self.lines()[-1].endswith(PROMPT.strip()))
         except AssertionError as error:
             raise AssertionError("\n".join(["no prompt:", *self.lines()])) from error
-        return [*self.lines(), ""][-3:][0] if len(self.lines()) > 1 else ""
 
     def result(self, command):
         """Run a command of one line of output in the shell, and return that line."""
@@ -77,12 +83,12 @@ class Screen:
 
     def mode(self):
         """The mode that the terminal is in for a command of the shell's."""
-        return self.result("stty -g")
+        return self.result("stty -g | md5sum")
 
     def flags(self):
         """What programs switch: the cursor, the alternate screen, the mouse, keypad and cursor keys, the margins."""
-        names = "cursor_flag alternate_on mouse_any_flag keypad_flag keypad_cursor_flag scroll_region_upper scroll_region_lower"
-        text = " ".join(f"#{{{name}}}" for name in names.split())
+        names = "cursor_flag alternate_on mouse_any_flag keypad_flag keypad_cursor_flag"
+        text = " ".join(f"#{{{name}}}" for name in [*names.split(), "scroll_region_upper", "scroll_region_lower"])
         return self._tmux("display-message", "-p", text).strip()
 
     def clients(self):
