@@ -6,7 +6,7 @@ import select
 import signal
 import termios
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 
 from dockerexec_ws.client.ending import OWN_FAILURE, Ending
@@ -18,6 +18,7 @@ from dockerexec_ws.client.terminal import Terminal, window_size
 from dockerexec_ws.errors import DockerExecError
 
 _ENDING_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+_TERMINAL_SIGNALS = (signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH)
 _STUCK_AFTER = 1.0  # seconds that a terminal has to take the last words
 
 Connect = Callable[[tuple[int, int] | None], Process]
@@ -36,14 +37,13 @@ def attend(connect: Connect, *, tty: bool, escape: bytes) -> Ending:
             _watch(number, events)
     threading.excepthook = lambda failed: events.put(failed.exc_value)
     terminal = Terminal(0) if tty and os.isatty(0) else None
-    if terminal is not None:
-        _watch(signal.SIGTSTP, events)
-        _watch(signal.SIGCONT, events)
     if tty:
-        _watch(signal.SIGWINCH, events)
+        for number in _TERMINAL_SIGNALS:
+            _watch(number, events)
     modes = TerminalModes() if tty and os.isatty(1) else None
     size = window_size() if tty else None
-    threading.Thread(target=_start, args=(connect, size, events), name="dockerexec-ws connect", daemon=True).start()
+    with _signals_only_here():
+        threading.Thread(target=_start, args=(connect, size, events), name="dockerexec-ws connect", daemon=True).start()
     process: Process | None = None
     relay: Relay | None = None
     ending: Ending | None = None
@@ -56,7 +56,8 @@ def attend(connect: Connect, *, tty: bool, escape: bytes) -> Ending:
                     size = _resize(process, size)
                     keys = None if terminal is None else EscapeFilter(escape)
                     relay = Relay(process, events, escape=keys, modes=modes)
-                    relay.start()
+                    with _signals_only_here():
+                        relay.start()
                 case signal.SIGWINCH if process is not None:
                     size = _resize(process, size)
                 case signal.SIGTSTP:
@@ -93,6 +94,19 @@ def say(text: str) -> None:
 
 def _watch(number: signal.Signals, events: "SimpleQueue[object]") -> None:
     signal.signal(number, lambda number, _: events.put(signal.Signals(number)))
+
+
+@contextlib.contextmanager
+def _signals_only_here() -> Iterator[None]:
+    """Have the threads that are started meanwhile, and theirs, leave signals to this one.
+
+    Python handles them in the main thread, but one that another thread has got does not wake it (SIGCONT, often).
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*_ENDING_SIGNALS, *_TERMINAL_SIGNALS})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start(connect: Connect, size: tuple[int, int] | None, events: "SimpleQueue[object]") -> None:

@@ -1,0 +1,36 @@
+"""This package's command line as the client of the original's server."""
+
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.client.commands import one_line, run
+from tests.interop.servers import Original
+
+
+@pytest.fixture
+def original(run_node, docker_api, docker_host, original_container):
+    parts = urlsplit(docker_host)
+    if parts.scheme != "unix":
+        pytest.skip(f"the original takes only an engine at a unix socket, not {docker_host}")
+    server = Original(run_node, docker_api, original_container, parts.path)
+    server.start(max_sessions=1)
+    return server
+
+
+def test_streams_and_exit_code(original):
+    done = run(original.url, "--", "sh", "-c", "cat; echo err >&2; exit 3", input=b"in\n")
+    assert (done.stdout, done.stderr, done.returncode) == (b"in\n", b"err\n", 3)
+
+
+def test_the_size_of_its_terminal(original):
+    """It knows none in the URL; without a terminal here there is none to tell."""
+    done = run(original.url, "--tty", "--", "sh", "-c", "tty; stty size; exit 4")
+    assert done.stdout.startswith(b"/dev/pts/")
+    assert (done.stderr, done.returncode) == (b"", 4)
+
+
+def test_a_path_that_is_not_there(original):
+    done = run(f"{original.url}/other", "true")
+    assert one_line(done.stderr) == "HTTP 400 Bad Request"
+    assert done.returncode == 125
