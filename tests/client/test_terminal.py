@@ -127,7 +127,8 @@ def test_an_interrupted_program_tells_its_status(screen):
 
 def test_the_size_is_right_at_once_and_after_changes(screen):
     before = start_bash(screen)
-    screen.enter("trap 'echo now $(stty size)' WINCH; while :; do read -t 0.05; done")
+    screen.enter("trap 'echo now $(stty size)' WINCH; echo $((1+1)) set; while :; do read -t 0.05; done")
+    screen.wait_for("2 set")
     screen.resize(40, 120)
     screen.wait_for("now 40 120")
     screen.resize(24, 80)

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.client.commands import one_line, run
+from tests.client.commands import one_line, run, start
 from tests.interop.servers import Original
 
 
@@ -23,11 +23,13 @@ def test_streams_and_exit_code(original):
     assert (done.stdout, done.stderr, done.returncode) == (b"in\n", b"err\n", 3)
 
 
-def test_the_size_of_its_terminal(original):
-    """It knows none in the URL; without a terminal here there is none to tell."""
-    done = run(original.url, "--tty", "--", "sh", "-c", "tty; stty size; exit 4")
-    assert done.stdout.startswith(b"/dev/pts/")
-    assert (done.stderr, done.returncode) == (b"", 4)
+def test_a_terminal(original):
+    """Its stdin stays open: the original loses the output when it ends."""
+    with start(original.url, "--tty", "--", "sh", "-c", "tty; read line; exit 4") as client:
+        assert client.stdout.readline().startswith(b"/dev/pts/")
+        client.stdin.write(b"\n")
+        client.stdin.flush()
+        assert client.wait() == 4
 
 
 def test_a_path_that_is_not_there(original):
