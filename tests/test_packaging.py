@@ -217,3 +217,8 @@ def test_both_commands_tell_the_same_version(bin_folder):
     module = run(bin_folder / "python", "-m", "dockerexec_ws", "--version", cwd=bin_folder)
     assert script == module
     assert script.strip() == f"dockerexec-ws, version {dockerexec_ws.__version__}"
+
+
+def test_the_clients_command_tells_it_as_well(bin_folder):
+    script = run(bin_folder / "dockerexec-ws-client", "--version", cwd=bin_folder)
+    assert script.strip() == f"dockerexec-ws-client, version {dockerexec_ws.__version__}"

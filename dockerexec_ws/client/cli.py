@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 import click
 from click.shell_completion import get_completion_class
 
-from dockerexec_ws import __version__
 from dockerexec_ws.client.ending import OWN_FAILURE, Ending
 from dockerexec_ws.client.escape import escape_character
 from dockerexec_ws.errors import SettingsError
@@ -111,7 +110,7 @@ def _print_completion(ctx: click.Context, _: click.Parameter, shell: str | None)
     callback=_print_completion,
     help="Print the shell's completion script.",
 )
-@click.version_option(__version__, prog_name=PROGRAM)
+@click.version_option(package_name="dockerexec-ws", prog_name=PROGRAM)
 def command(
     url: str,
     argv: tuple[str, ...],

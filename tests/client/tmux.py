@@ -39,6 +39,11 @@ class Screen:
         """Type *text*."""
         self._tmux("send-keys", "-l", "--", text)
 
+    def paste(self, file):
+        """Paste a file's text."""
+        self._tmux("load-buffer", file)
+        self._tmux("paste-buffer", "-d")
+
     def enter(self, line):
         """Type a line."""
         self.type(line)
