@@ -1,5 +1,6 @@
 """The client's command line with pipes and files: streams, exit statuses, options. Terminals: test_terminal.py."""
 
+import fcntl
 import os
 import random
 import re
@@ -7,6 +8,8 @@ import shlex
 import signal
 import socket
 import subprocess
+import sys
+import termios
 
 import gevent
 import pytest
@@ -108,6 +111,14 @@ def test_a_full_disk(server):
     assert done.returncode == OWN_FAILURE
 
 
+CAPACITY = 65536
+
+
+def unread(pipe):
+    """How many bytes are in a pipe."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
 def test_streams_that_do_not_block(server):
     """As node and ssh leave those that they share."""
     data = random.Random(1).randbytes(3_000_000)
@@ -126,6 +137,7 @@ def test_streams_that_do_not_block(server):
         feeder = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=writer)
         writer.close()
         feeding = gevent.spawn(feeder.communicate, data)
+        wait_until(lambda: unread(ours_out) == CAPACITY)
         got = reader.read()
         feeding.get()
         assert client.wait() == 0

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import termios
+import tty
 
 import pytest
 
@@ -343,7 +344,22 @@ def test_a_terminal_that_was_never_raw_is_left_alone(monkeypatch):
     Terminal(0).restore()
 
 
-def test_a_terminal_that_is_gone_by_then(monkeypatch):
+def test_a_terminal_that_was_restored_is_left_alone():
+    ours, theirs = pty.openpty()
+    before = termios.tcgetattr(theirs)
+    terminal = Terminal(theirs)
+    terminal.make_raw()
+    terminal.restore()
+    assert termios.tcgetattr(theirs) == before
+    tty.setraw(theirs)  # another program's, by then
+    raw = termios.tcgetattr(theirs)
+    terminal.restore()
+    assert termios.tcgetattr(theirs) == raw
+    os.close(theirs)
+    os.close(ours)
+
+
+def test_a_terminal_that_is_gone_by_then():
     ours, theirs = pty.openpty()
     terminal = Terminal(theirs)
     terminal.make_raw()
