@@ -114,13 +114,13 @@ def test_streams_that_do_not_block(server):
     data = random.Random(1).randbytes(3_000_000)
     theirs_in, ours_in = os.pipe()
     ours_out, theirs_out = os.pipe()
-    for descriptor in (theirs_in, theirs_out):
-        os.set_blocking(descriptor, False)
     with (
         start(server.url, "--", "sh", "-c", "echo ready; cat", stdin=theirs_in, stdout=theirs_out) as client,
         FileObject(ours_out, "rb") as reader,
         open(ours_in, "wb") as writer,
     ):
+        for descriptor in (theirs_in, theirs_out):  # not before: gevent's Popen would undo it
+            os.set_blocking(descriptor, False)
         os.close(theirs_in)
         assert reader.readline() == b"ready\n"  # there is no stdin yet
         feeder = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=writer)
