@@ -252,7 +252,7 @@ def test_the_server_goes_away(container, docker_host, number, text):
     [
         ([], "Missing argument 'URL'."),
         (["ws://x/"], "Missing argument '[--] COMMAND...'."),
-        (["x", "true"], "'x' is no URL of a server"),
+        (["x", "true"], "that is no URL of a server"),
         (["ws://x/", "ls", "-l"], "No such option '-l'. If it is the command's, put -- before the command."),
         (["ws://x/", "ls", "-t"], "put -- before the command: it has options of its own"),
         (["ws://x/", "ls", "-u", "x", "y"], "put -- before the command: it has options of its own"),
