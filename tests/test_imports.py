@@ -106,8 +106,8 @@ def test_the_engine_knows_no_websocket_and_no_command_line():
 
 
 def test_the_client_needs_no_gevent_and_no_docker():
-    program = "import sys, dockerexec_ws.client.mainloop, dockerexec_ws.client.__main__; print(*sys.modules, sep='\\n')"
-    loaded = set(run_fresh(program).splitlines())
+    modules = "dockerexec_ws.client.terminal.mainloop, dockerexec_ws.client.__main__"
+    loaded = set(run_fresh(f"import sys, {modules}; print(*sys.modules, sep='\\n')").splitlines())
     assert "dockerexec_ws.client.session" in loaded
     assert not loaded & {
         "gevent",

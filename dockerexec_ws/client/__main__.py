@@ -12,7 +12,7 @@ def main() -> NoReturn:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     _open_standard_streams()
 
-    from dockerexec_ws.client.cli import run  # only now
+    from dockerexec_ws.client.terminal.cli import run  # only now
 
     status, number = run()
     if number:

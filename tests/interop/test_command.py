@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.client.commands import one_line, run, start
+from tests.client.terminal.commands import one_line, run, start
 from tests.interop.servers import Original
 
 

@@ -9,12 +9,12 @@ import threading
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 
-from dockerexec_ws.client.ending import OWN_FAILURE, Ending
-from dockerexec_ws.client.escape import EscapeFilter
-from dockerexec_ws.client.modes import TerminalModes
 from dockerexec_ws.client.process import Process
-from dockerexec_ws.client.relay import Relay
-from dockerexec_ws.client.terminal import Terminal, window_size
+from dockerexec_ws.client.terminal.ending import OWN_FAILURE, Ending
+from dockerexec_ws.client.terminal.escape import EscapeFilter
+from dockerexec_ws.client.terminal.private_modes import TerminalModes
+from dockerexec_ws.client.terminal.raw_mode import Terminal, window_size
+from dockerexec_ws.client.terminal.relay import Relay
 from dockerexec_ws.errors import DockerExecError
 
 _ENDING_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import click
 from click.shell_completion import get_completion_class
 
-from dockerexec_ws.client.ending import OWN_FAILURE, Ending
-from dockerexec_ws.client.escape import escape_character
+from dockerexec_ws.client.terminal.ending import OWN_FAILURE, Ending
+from dockerexec_ws.client.terminal.escape import escape_character
 from dockerexec_ws.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -130,8 +130,8 @@ def command(
     stdin is the command's, too; </dev/null keeps it from reading it.
     """
     # Only now: --help and a completion do without TLS and WebSockets.
-    from dockerexec_ws.client.mainloop import attend
     from dockerexec_ws.client.process import Process, connect
+    from dockerexec_ws.client.terminal.mainloop import attend
 
     logging.basicConfig(level=logging.ERROR, format=f"{PROGRAM}: %(message)s")
     if any("\udc80" <= character <= "\udcff" for word in (url, *argv) for character in word):  # as Python decodes argv
@@ -173,7 +173,7 @@ def run(args: Sequence[str] | None = None) -> tuple[int, int]:
 
 
 def _failed(text: str) -> tuple[int, int]:
-    from dockerexec_ws.client.mainloop import say
+    from dockerexec_ws.client.terminal.mainloop import say
 
     say(text)
     return OWN_FAILURE, 0
@@ -229,7 +229,7 @@ def _tls(cafile: Path | None, certfile: Path | None, keyfile: Path | None) -> "s
 def _warn_of_plain(url: str) -> None:
     import ipaddress
 
-    from dockerexec_ws.client.mainloop import say
+    from dockerexec_ws.client.terminal.mainloop import say
 
     parts = urlsplit(url)
     host = parts.hostname or ""

@@ -16,7 +16,7 @@ from gevent.fileobject import FileObject
 
 from dockerexec_ws import __version__
 from dockerexec_ws.server.access.bearer import new_token
-from tests.client.commands import CLIENT, environment, one_line, run, start
+from tests.client.terminal.commands import CLIENT, environment, one_line, run, start
 from tests.conftest import ROOT, processes, wait_until
 from tests.test_cli import running
 
@@ -278,7 +278,7 @@ def test_what_cannot_be_meant(words, text):
 
 def test_a_fault_of_its_own_is_told_with_its_traceback(server):
     program = (
-        "import dockerexec_ws.client.relay as relay, dockerexec_ws.client.__main__ as main\n"
+        "import dockerexec_ws.client.terminal.relay as relay, dockerexec_ws.client.__main__ as main\n"
         "relay.Relay._write = lambda *_: 1 / 0\n"
         "main.main()"
     )

@@ -9,10 +9,10 @@ import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from dockerexec_ws.client.ending import OWN_FAILURE, Ending
-from dockerexec_ws.client.escape import EscapeFilter
-from dockerexec_ws.client.modes import TerminalModes
 from dockerexec_ws.client.process import Process
+from dockerexec_ws.client.terminal.ending import OWN_FAILURE, Ending
+from dockerexec_ws.client.terminal.escape import EscapeFilter
+from dockerexec_ws.client.terminal.private_modes import TerminalModes
 from dockerexec_ws.errors import DockerExecError
 from dockerexec_ws.protocol.messages import Code
 

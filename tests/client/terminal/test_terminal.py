@@ -11,9 +11,9 @@ import tty
 
 import pytest
 
-from dockerexec_ws.client.terminal import Terminal
-from tests.client.commands import CLIENT, environment
-from tests.client.tmux import Screen
+from dockerexec_ws.client.terminal.raw_mode import Terminal
+from tests.client.terminal.commands import CLIENT, environment
+from tests.client.terminal.tmux import Screen
 from tests.conftest import processes, wait_until
 from tests.test_cli import running
 
@@ -302,7 +302,7 @@ def note(descriptor, when, mode):
         notes.write("restored " if mode[3] & termios.ICANON else "raw ")
     set_mode(descriptor, when, mode)
 termios.tcsetattr = note
-import dockerexec_ws.client.relay as relay, dockerexec_ws.client.__main__ as main
+import dockerexec_ws.client.terminal.relay as relay, dockerexec_ws.client.__main__ as main
 {fault}
 main.main()
 """

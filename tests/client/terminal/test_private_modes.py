@@ -2,7 +2,7 @@
 
 import pytest
 
-from dockerexec_ws.client.modes import TerminalModes
+from dockerexec_ws.client.terminal.private_modes import TerminalModes
 
 
 def reset(*pieces):

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from tests.client.commands import CLIENT, environment
+from tests.client.terminal.commands import CLIENT, environment
 from tests.conftest import wait_until
 
 PROMPT = "local> "

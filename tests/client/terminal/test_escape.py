@@ -2,7 +2,7 @@
 
 import pytest
 
-from dockerexec_ws.client.escape import EscapeFilter, escape_character
+from dockerexec_ws.client.terminal.escape import EscapeFilter, escape_character
 from dockerexec_ws.errors import SettingsError
 
 
