@@ -83,8 +83,7 @@ def test_output_only(open_tab, serve):
     tab.wait_for_status(r"^Running, output only: ")
     tab.wait_for("ready")
     tab.press("Enter")
-    tab.wait_for(r"got 1\d\d|got 1")
-    assert tab.status() != ""
+    tab.wait_for("got 1")  # nothing came
 
 
 def test_a_command_that_cannot_be_run(open_tab, server):
