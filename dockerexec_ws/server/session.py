@@ -139,6 +139,8 @@ class Session:
         limit = min(settings.output_limit, TTY_OUTPUT_LIMIT) if tty else settings.output_limit
         self._read_size = min(READ_SIZE, limit // 4)  # the connection holds as much, which it has sent in part
         self._output = OutputBuffer(self._flow, limit - self._read_size)
+        if tty:
+            websocket.hold_little()  # as the limit: what waits delays what the user sees after Ctrl-C
         self._stdin = StdinBuffer()
         self._stdin_ended = False  # by the client's message 102
         self._stdin_broken = False  # nobody takes any more

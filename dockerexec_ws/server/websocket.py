@@ -39,6 +39,8 @@ _OWED_FRAMES = 64
 
 _MOST_CHUNKS = 128  # given to the kernel in one go; it takes 1024
 
+_LITTLE = 64 * 1024  # bytes
+
 _MAX_REASON = 123  # bytes (RFC 6455 section 5.5: 125 for a control frame's payload, 2 of them the code)
 
 
@@ -178,6 +180,11 @@ class WebSocket:
         with contextlib.suppress(OSError):  # already closed, or reset by the peer
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
         self._socket.close()
+
+    def hold_little(self) -> None:
+        """Have the kernel hold little that is not on its way yet: it delays what is sent after it."""
+        with contextlib.suppress(OSError, AttributeError):  # not TCP, or a system without it
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _LITTLE)
 
     @property
     def delivered(self) -> int:

@@ -700,3 +700,19 @@ def test_300_mb_in_byte_exact(server):
         transcript = Transcript(peer)
     assert transcript.exit_code == 0
     assert transcript.stdout.split()[0].decode() == digest.hexdigest()
+
+
+def test_little_of_a_terminals_output_waits_on_the_way(server):
+    """What waits between the process and a slow reader delays what it sees after Ctrl-C."""
+    peer = Peer(server.url, "yes", "0123456789" * 8, tty=True, receive_buffer=64 * 1024).ready()
+    (session,) = server.sessions
+    seen = []
+
+    def stands_still():
+        seen.append(session.bytes_out)
+        gevent.sleep(0.3)
+        return 0 < seen[-1] == session.bytes_out
+
+    wait_until(stands_still)
+    assert session.bytes_out < 1_000_000
+    peer.vanish()
