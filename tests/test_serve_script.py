@@ -121,18 +121,14 @@ def test_what_stderr_says_to_try_works(start):
     serve = start("--port", "0")
     url = serve.ready()
     command = shlex.split(serve.hint())
-    assert command[0].endswith("/.venv/bin/websockets")
-    assert command[1].startswith(url)
+    assert command == [str(ROOT / "bin/dockerexec-ws-client"), url, "--", "echo", "hello"]
     # Its input stays open, as a terminal's does: it ends by itself, when the session does.
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
         try:
-            output = client.stdout.read()
+            assert client.stdout.read() == "hello\n"
             assert client.wait(timeout=10) == 0
         finally:
             client.kill()
-    messages = re.findall(r"< \(binary\) (\w+)", output)
-    assert [bytes.fromhex(message) for message in messages] == [b"\x64", b"\x01hello\n", b"\xc8\x00"]
-    assert "Connection closed: 1000 (OK)" in output
 
 
 def test_no_page_is_told_where_there_is_none(start):
@@ -177,7 +173,7 @@ def test_options_are_passed_on(start, own_container):
     url = serve.ready()
     assert url.endswith("/a%20b")
     assert output_of(url, "e", "f g") == "c  d|e|f g|"
-    assert f"{url}?" in serve.hint()
+    assert url in shlex.split(serve.hint())
 
 
 def test_settings_from_the_environment_are_passed_on(start, own_container, docker_api):

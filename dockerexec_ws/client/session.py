@@ -269,8 +269,8 @@ class Session:
             case Shutdown():
                 self._shutdown = True
             case Complaint(text):
-                self._complaint = printable(text)
-                if self._ready:
+                before, self._complaint = self._complaint, printable(text)
+                if self._ready and self._complaint != before:  # or it would be told for every key
                     logger.warning("the server says: %s", self._complaint)
             case Malformed(text):
                 self._end(ConnectionLost(f"the server broke the protocol: {text}"))

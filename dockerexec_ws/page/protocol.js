@@ -95,12 +95,13 @@ export function encodeResize({ rows, columns }) {
 }
 
 /**
- * @param {string | URL} url of the server's path, or of a container below it; http and https will do as well
+ * @param {string | URL} url of the server's path, or of a container below it; http and https will do as well, and what is
+ *   relative to the page
  * @param {ExecRequest} request
  * @returns {string}
  */
 export function sessionUrl(url, request) {
-  const result = new URL(url);
+  const result = new URL(url, globalThis.location?.href);
   result.protocol = result.protocol.replace("http", "ws");
   const query = new URLSearchParams({ tty: String(Boolean(request.tty)) });
   for (const word of request.command) query.append("command", word);

@@ -75,6 +75,7 @@ def _print_completion(ctx: click.Context, _: click.Parameter, shell: str | None)
     default=None,
     help="Run it in a terminal. [default: if stdin and stdout are one]",
 )
+@click.option("-i", "--interactive", is_flag=True, expose_value=False, help="As always: stdin is the command's.")
 @click.option("-u", "--user", help="User it runs as, where the server allows it.")
 @click.option("-e", "--env", multiple=True, metavar="K[=V]", help="Environment variable; K alone takes it from here.")
 @click.option("-w", "--workdir", help="Folder it runs in.")
@@ -133,11 +134,11 @@ def command(
     from dockerexec_ws.client.process import Process, connect
     from dockerexec_ws.client.terminal.mainloop import attend
 
-    logging.basicConfig(level=logging.ERROR, format=f"{PROGRAM}: %(message)s")
     if any("\udc80" <= character <= "\udcff" for word in (url, *argv) for character in word):  # as Python decodes argv
         raise click.UsageError("the command is no UTF-8 text")
     if tty is None:
         tty = os.isatty(0) and os.isatty(1)
+    _log_to_stderr(raw=tty and os.isatty(0))
     options |= {
         "tty": tty,
         "env": _environment(env),
@@ -177,6 +178,13 @@ def _failed(text: str) -> tuple[int, int]:
 
     say(text)
     return OWN_FAILURE, 0
+
+
+def _log_to_stderr(*, raw: bool) -> None:
+    """Have warnings told on stderr: what the server says besides. In *raw* mode a line needs more than a newline."""
+    handler = logging.StreamHandler()
+    begin, handler.terminator = ("\r\n", "\r\n") if raw else ("", "\n")
+    logging.basicConfig(handlers=[handler], format=f"{begin}{PROGRAM}: %(message)s")
 
 
 def _environment(words: Sequence[str]) -> Mapping[str, str]:

@@ -46,6 +46,12 @@ def test_both_streams_and_the_exit_code(server):
     assert (done.stdout, done.stderr, done.returncode) == (b"in\n", b"err\n", 7)
 
 
+def test_what_the_server_says_besides_is_told_once(serve):
+    done = run(serve(read_only=True).url, "-i", "--", "sh", "-c", "cat; sleep 0.5", input=bytes(300_000))
+    assert (done.stdout, done.returncode) == (b"", 0)
+    assert one_line(done.stderr) == "the server says: stdin: not allowed, this session is read-only"
+
+
 def test_bytes_of_every_value_and_no_terminals_newlines(server):
     data = bytes(range(256)) * 5
     assert run(server.url, "cat", input=data).stdout == data
