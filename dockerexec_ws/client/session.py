@@ -7,7 +7,9 @@ second one owns the bytes that go out, pongs and close frames included.
 
 import contextlib
 import logging
+import os
 import threading
+import weakref
 from collections.abc import Callable
 
 from websockets.client import ClientProtocol
@@ -46,6 +48,8 @@ CLOSE_TIMEOUT = 3.0
 _READ_SIZE = 256 * 1024
 _OWED_FRAMES = 64  # pongs that the server does not take; beyond this it is not read from either
 
+_sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
+
 
 class Session:
     """One session on an open connection. Any thread may call anything."""
@@ -68,6 +72,7 @@ class Session:
         self._flushing = False  # a thread sends what nobody waits for
         self._reading_held = False  # the reading thread waits for output to be taken
         self._thread = threading.Thread(target=self._read, name="dockerexec-ws session", daemon=True)
+        _sessions.add(self)
         self._thread.start()
 
     # For whoever uses the session
@@ -168,6 +173,15 @@ class Session:
             self._closing = True
             self._changed.notify_all()
         self._transport.cut()
+
+    def disown(self) -> None:
+        """Leave the session to the process that this one was forked from: no thread came along, and a lock may be held."""
+        self._changed = threading.Condition(threading.RLock())
+        self._write_lock = threading.Lock()
+        self._flushing = True  # nothing goes out
+        with self._changed:
+            self._end(ConnectionLost("the session is in the process that this one was forked from"))
+        self._transport.close()
 
     # Under the lock
 
@@ -340,3 +354,11 @@ class Session:
         with self._changed:
             self._changed.notify_all()
             return self._protocol.data_to_send()
+
+
+def _disown_all() -> None:
+    for session in list(_sessions):
+        session.disown()
+
+
+os.register_at_fork(after_in_child=_disown_all)

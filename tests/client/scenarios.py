@@ -4,10 +4,13 @@
 """
 
 import contextlib
+import gc
 import hashlib
 import io
+import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -232,6 +235,21 @@ def what_is_forgotten_is_ended_with_a_warning(url):
     ]
     thread.join(10)
     assert not thread.is_alive()
+
+
+def a_fork_leaves_the_session_to_its_parent(url):
+    process = connect(url, ["cat"])
+    process.stdin.write(b"once\n")  # kept, in both processes, until it is flushed
+    with process._session._changed:  # as some thread may at that moment
+        child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        del process
+        gc.collect()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert process.communicate(b"only\n") == (b"once\nonly\n", b"")
+    process.close()
 
 
 def no_thread_is_left(url):
