@@ -268,6 +268,7 @@ def _left(deadline: float | None) -> float | None:
 
 
 def _forgotten(session: Session, args: Sequence[str]) -> None:
-    if not session.over:
+    runs = not session.over
+    session.abandon()  # first: a warning may be an exception
+    if runs:
         warnings.warn(f"the process {args!r} was neither waited for nor closed, and is ended", ResourceWarning, 2)
-    session.abandon()

@@ -237,6 +237,20 @@ def what_is_forgotten_is_ended_with_a_warning(url):
     assert not thread.is_alive()
 
 
+def what_is_forgotten_is_ended_also_where_warnings_are_errors(url):
+    process = connect(url, ["sleep", "1000"])
+    thread = process._session._thread
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            del process
+    finally:
+        sys.unraisablehook = hook
+    thread.join(10)
+    assert not thread.is_alive()
+
+
 def a_fork_leaves_the_session_to_its_parent(url):
     process = connect(url, ["cat"])
     process.stdin.write(b"once\n")  # kept, in both processes, until it is flushed
