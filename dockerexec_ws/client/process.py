@@ -110,8 +110,8 @@ class Process:
 
         Returns when the server has ended the process, or does not answer for 3 s.
         """
-        self._finalizer.detach()
         self._session.close()
+        self._finalizer.detach()  # not before: that may be interrupted
         for stream in (self.stdout, self.stderr):
             stream.close()
         with contextlib.suppress(BrokenPipeError, DockerExecError):  # what was not flushed is nobody's any more
@@ -173,18 +173,20 @@ def connect(
     transport, protocol = open_websocket(
         target, token=token, headers=headers, ssl_context=ssl_context, timeout=open_timeout
     )
-    session = Session(transport, protocol, tty=tty)
+    session = None
     try:
+        session = Session(transport, protocol, tty=tty)
         session.wait_until_ready(max(begin + open_timeout - time.monotonic(), 0))
-    except TimeoutError as error:
-        session.close()
-        raise ConnectionLost(f"the command was not started within {open_timeout:g} s") from error
-    except BaseException:
-        session.close()
+        process = Process(session, argv, tty=tty)
+        if size is not None:
+            process.resize(*size)  # a server of the other package knows no size in the URL
+    except BaseException as error:
+        transport.cut()
+        if session is not None:
+            session.close()
+        if isinstance(error, TimeoutError):
+            raise ConnectionLost(f"the command was not started within {open_timeout:g} s") from error
         raise
-    process = Process(session, argv, tty=tty)
-    if size is not None:
-        process.resize(*size)  # a server of the other package knows no size in the URL
     return process
 
 

@@ -60,7 +60,10 @@ class Session:
         self._failure: DockerExecError | None = None  # how it ended, if not by an exit code
         self._transport = transport
         self._protocol = protocol
-        self._changed = threading.Condition(threading.RLock())
+        self._lock = (
+            threading.RLock()
+        )  # entered by itself: a Condition may be interrupted between its lock and the body
+        self._changed = threading.Condition(self._lock)
         self._write_lock = threading.Lock()
         self._output = OutputQueue(TTY_OUTPUT_LIMIT if tty else OUTPUT_LIMIT)
         self._ready = False
@@ -73,27 +76,31 @@ class Session:
         self._reading_held = False  # the reading thread waits for output to be taken
         self._thread = threading.Thread(target=self._read, name="dockerexec-ws session", daemon=True)
         _sessions.add(self)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:  # there can be no more threads
+            transport.close()
+            raise
 
     # For whoever uses the session
 
     def wait_until_ready(self, timeout: float) -> None:
         """Wait until the process runs. Raises what the session ends with before that; TimeoutError."""
-        with self._changed:
+        with self._lock:
             self._wait_for(lambda: self._ready or self._over, timeout)
             if not self._ready:
                 self._outcome()
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for the exit code. Raises what the session ends with instead; TimeoutError."""
-        with self._changed:
+        with self._lock:
             self._wait_for(lambda: self._over, timeout)
             return self._outcome()
 
     @property
     def over(self) -> bool:
         """Whether the session has ended; there may be output left that was not asked for."""
-        with self._changed:
+        with self._lock:
             return self._over
 
     def receive(self, timeout: float | None = None) -> tuple[Code, memoryview] | None:
@@ -101,7 +108,7 @@ class Session:
 
         The end is that of a process that exited: what a session ends with instead is raised. Raises TimeoutError.
         """
-        with self._changed:
+        with self._lock:
             self._wait_for(lambda: self._over or self._output.first() is not None, timeout)
             code = self._output.first()
             if code is None:
@@ -113,7 +120,7 @@ class Session:
 
     def receive_into(self, code: Code, buffer: memoryview, timeout: float | None = None) -> int:
         """Fill *buffer* with what there is of stream *code*; return the bytes, 0 at the end. Raises as ``receive``."""
-        with self._changed:
+        with self._lock:
             self._wait_for(lambda: self._over or self._output.first(code) is not None, timeout)
             filled = self._output.take_into(code, buffer)
             if not filled:
@@ -123,7 +130,7 @@ class Session:
 
     def drop_output(self, code: Code) -> None:
         """Keep nothing of a stream any more, and nothing of what comes."""
-        with self._changed:
+        with self._lock:
             self._output.drop(code)
             self._output_taken()
 
@@ -147,39 +154,42 @@ class Session:
 
         A session that is over does not mind.
         """
-        with self._changed:
+        with self._lock:
             self._queue(message)
             self._flush_soon()
 
     def close(self) -> None:
         """End the session, and with it the process, if it still runs. Returns when the connection is gone."""
-        with self._changed:
-            self._closing = True
-            for code in (Code.STDOUT, Code.STDERR):
-                self._output.drop(code)
-            if not self._over:
-                self._end(ConnectionLost("the session was closed from this side"))
-            self._changed.notify_all()
-            with contextlib.suppress(InvalidState):  # it is closed, or about to be
-                self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
-            self._flush_soon()
-        self._thread.join(CLOSE_TIMEOUT)
-        self._transport.cut()
+        try:
+            with self._lock:
+                self._closing = True
+                for code in (Code.STDOUT, Code.STDERR):
+                    self._output.drop(code)
+                if not self._over:
+                    self._end(ConnectionLost("the session was closed from this side"))
+                self._changed.notify_all()
+                with contextlib.suppress(InvalidState):  # it is closed, or about to be
+                    self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
+                self._flush_soon()
+            self._thread.join(CLOSE_TIMEOUT)
+        finally:  # interrupted as well
+            self._transport.cut()
         self._thread.join()
 
     def abandon(self) -> None:
         """Cut the connection without waiting for anything; the server ends the process."""
-        with self._changed:  # an RLock: this may be a finalizer that interrupts whoever holds it
+        with self._lock:  # an RLock: this may be a finalizer that interrupts whoever holds it
             self._closing = True
             self._changed.notify_all()
         self._transport.cut()
 
     def disown(self) -> None:
         """Leave the session to the process that this one was forked from: no thread came along, and a lock may be held."""
-        self._changed = threading.Condition(threading.RLock())
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._write_lock = threading.Lock()
         self._flushing = True  # nothing goes out
-        with self._changed:
+        with self._lock:
             self._end(ConnectionLost("the session is in the process that this one was forked from"))
         self._transport.close()
 
@@ -211,7 +221,7 @@ class Session:
             self._take_events()  # what came with the handshake
             buffer = memoryview(bytearray(_READ_SIZE))
             while (size := self._read_some(buffer)) > 0:
-                with self._changed:
+                with self._lock:
                     self._protocol.receive_data(buffer[:size])  # type: ignore[arg-type]  # it copies any buffer
                 self._take_events()
         except OSError as error:
@@ -219,7 +229,7 @@ class Session:
         except Exception:
             logger.exception("the client failed")
         finally:
-            with self._changed:
+            with self._lock:
                 self._end(self._failure_now())
             self._transport.cut()
             with self._write_lock:  # whoever writes has been woken
@@ -229,7 +239,7 @@ class Session:
         pinged = False
         delivered = self._transport.delivered
         while True:
-            with self._changed:
+            with self._lock:
                 self._reading_held = self._output.size > UNREAD_LIMIT
                 self._changed.wait_for(lambda: self._closing or not self._reading_held)
                 closing = self._closing or self._over
@@ -244,14 +254,14 @@ class Session:
             pinged = True
 
     def _send_ping(self) -> None:
-        with self._changed:
+        with self._lock:
             if self._protocol.state is not State.OPEN:
                 return
             self._protocol.send_ping(b"")
         self._take_events()
 
     def _take_events(self) -> None:
-        with self._changed:
+        with self._lock:
             for event in self._protocol.events_received():
                 if isinstance(event, Frame) and event.opcode in (Opcode.BINARY, Opcode.TEXT, Opcode.CONT):
                     if event.fin and not self._fragments:
@@ -301,7 +311,7 @@ class Session:
     # What goes out
 
     def _send_stdin(self, message: bytes) -> None:
-        with self._changed:
+        with self._lock:
             self._changed.wait_for(lambda: self._over or (self._ready and not self._stdin_held))
             if self._over:
                 self._outcome()
@@ -333,7 +343,7 @@ class Session:
         try:
             self._flush()
         finally:
-            with self._changed:
+            with self._lock:
                 self._flushing = False
                 self._flush_soon()  # what came at the last moment
 
@@ -351,7 +361,7 @@ class Session:
                     raise
 
     def _chunks_to_send(self) -> list[bytes]:
-        with self._changed:
+        with self._lock:
             self._changed.notify_all()
             return self._protocol.data_to_send()
 

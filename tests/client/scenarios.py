@@ -16,8 +16,10 @@ import sys
 import threading
 import time
 import warnings
+from unittest import mock
 
 from dockerexec_ws.client import SessionRefused, connect, run
+from dockerexec_ws.client.transport import Transport
 from dockerexec_ws.errors import SettingsError
 from dockerexec_ws.protocol.messages import Code
 
@@ -249,6 +251,41 @@ def what_is_forgotten_is_ended_also_where_warnings_are_errors(url):
         sys.unraisablehook = hook
     thread.join(10)
     assert not thread.is_alive()
+
+
+def an_interrupted_close_ends_the_process(url):
+    process = connect(url, ["sleep", "1000"])
+    thread = process._session._thread
+    with mock.patch.object(process._session._output, "drop", side_effect=KeyboardInterrupt), raises(KeyboardInterrupt):
+        process.close()
+    thread.join(10)
+    assert not thread.is_alive()
+    process.close()
+
+
+def an_interrupted_connect_leaves_nothing(url):
+    started = []
+
+    def start(thread):
+        started.append(thread)
+        start_thread(thread)
+        raise KeyboardInterrupt
+
+    start_thread = threading.Thread.start
+    with mock.patch("threading.Thread.start", start), raises(KeyboardInterrupt):
+        connect(url, ["sleep", "1000"])
+    started[0].join(10)
+    assert not started[0].is_alive()
+
+
+def without_a_thread_no_socket_is_left_open(url):
+    with (
+        mock.patch("threading.Thread.start", side_effect=RuntimeError("can't start new thread")),
+        mock.patch.object(Transport, "close", autospec=True, side_effect=Transport.close) as close,
+        raises(RuntimeError),
+    ):
+        connect(url, ["sleep", "1000"])
+    close.assert_called_once()
 
 
 def a_fork_leaves_the_session_to_its_parent(url):
