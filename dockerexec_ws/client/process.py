@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import select
 import ssl
 import subprocess  # nosec B404  # its exceptions and its result only
 import time
@@ -219,13 +220,16 @@ def run(
     """Run *argv* by the server at *url*, as ``subprocess.run`` runs it here; *options* are those of ``connect``.
 
     stdin is *input*, else it is empty. Without *capture_output* the output goes to this process's own stdout and
-    stderr. With *text*, output is str: UTF-8, and every line ends with a newline only. Raises
+    stderr (OSError if one is closed). With *text*, output is str: UTF-8, and every line ends with a newline only. Raises
     subprocess.CalledProcessError (with *check*, if the exit code is not 0), subprocess.TimeoutExpired (after *timeout*
     seconds; the process is ended), and as ``connect``.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     if timeout is not None:
         options["open_timeout"] = min(timeout, options.get("open_timeout", timeout))
+    if not capture_output:
+        for descriptor in (1, 2):
+            os.fstat(descriptor)  # if it is closed, it must not become the connection's
     data = input.encode() if isinstance(input, str) else input
     try:
         process = connect(url, argv, **options)
@@ -255,10 +259,17 @@ def _pass_on(process: Process, data: bytes | None, deadline: float | None) -> No
     feeder = Thread(target=process._feed, args=(data,), name="dockerexec-ws stdin", daemon=True)
     feeder.start()
     descriptors = {Code.STDOUT: 1, Code.STDERR: 2}
+    poll = {code: select.poll() for code in descriptors}
+    for code, descriptor in descriptors.items():
+        poll[code].register(descriptor, select.POLLOUT)
     while (got := process.receive(_left(deadline))) is not None:
         code, rest = got
         while rest:
-            rest = rest[os.write(descriptors[code], rest) :]
+            left = _left(deadline)
+            if not poll[code].poll(None if left is None else left * 1000):
+                raise TimeoutError
+            # What a pipe that is not full takes without waiting, which nothing could end.
+            rest = rest[os.write(descriptors[code], rest[: select.PIPE_BUF]) :]
 
 
 def _decoded(output: bytes | None) -> str | None:

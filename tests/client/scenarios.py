@@ -77,6 +77,33 @@ def gives_up_in_time_and_keeps_what_came(url):
     assert caught[0].output == b"so far\n"
 
 
+@contextlib.contextmanager
+def another_stdout():
+    kept = os.dup(1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def gives_up_in_time_where_stdout_takes_nothing(url):
+    reader, writer = os.pipe()
+    with open(reader), another_stdout():
+        os.dup2(writer, 1)
+        os.close(writer)
+        os.set_blocking(1, False)  # waiting in write could not be ended by anything, in this test either
+        with raises(subprocess.TimeoutExpired):
+            run(url, ["cat", "/dev/zero"], timeout=2)
+
+
+def writes_no_output_to_its_own_connection(url):
+    with another_stdout():
+        os.close(1)
+        with raises(OSError, "Bad file descriptor"):
+            run(url, ["echo", "out"])
+
+
 def refuses_in_the_servers_words(url):
     with raises(SessionRefused, "no command was given"):
         run(url, [])
@@ -314,10 +341,11 @@ def no_thread_is_left(url):
     assert threading.active_count() <= before
 
 
+HELP = {"raises", "feed", "another_stdout"}
 SCENARIOS = {
     name: scenario
     for name, scenario in globals().items()
-    if callable(scenario) and getattr(scenario, "__module__", "") == __name__ and name not in ("raises", "feed")
+    if callable(scenario) and getattr(scenario, "__module__", "") == __name__ and name not in HELP
 }
 
 if __name__ == "__main__":
