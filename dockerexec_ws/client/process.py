@@ -220,9 +220,9 @@ def run(
     """Run *argv* by the server at *url*, as ``subprocess.run`` runs it here; *options* are those of ``connect``.
 
     stdin is *input*, else it is empty. Without *capture_output* the output goes to this process's own stdout and
-    stderr (OSError if one is closed). With *text*, output is str: UTF-8, and every line ends with a newline only. Raises
-    subprocess.CalledProcessError (with *check*, if the exit code is not 0), subprocess.TimeoutExpired (after *timeout*
-    seconds; the process is ended), and as ``connect``.
+    stderr (OSError if one is closed). With *text*, output is str: UTF-8, and every line ends with a newline only.
+    Raises subprocess.CalledProcessError (with *check*, if the exit code is not 0), subprocess.TimeoutExpired (after
+    *timeout* seconds; the process is ended), and as ``connect``.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     if timeout is not None:

@@ -71,7 +71,7 @@ class Session:
         self._shutdown = False  # a 201 came
         self._closing = False  # by us
         self._complaint = ""  # the last one
-        self._fragments: list[bytes] = []
+        self._fragments = bytearray()  # of one message; there may be any number, also of empty ones
         self._flushing = False  # a thread sends what nobody waits for
         self._reading_held = False  # the reading thread waits for output to be taken
         self._thread = threading.Thread(target=self._read, name="dockerexec-ws session", daemon=True)
@@ -184,7 +184,7 @@ class Session:
         self._transport.cut()
 
     def disown(self) -> None:
-        """Leave the session to the process that this one was forked from: no thread came along, and a lock may be held."""
+        """In a forked process: leave the session to its parent. No thread came along, and a lock may be held."""
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._write_lock = threading.Lock()
@@ -264,12 +264,12 @@ class Session:
         with self._lock:
             for event in self._protocol.events_received():
                 if isinstance(event, Frame) and event.opcode in (Opcode.BINARY, Opcode.TEXT, Opcode.CONT):
-                    if event.fin and not self._fragments:
+                    if event.fin and event.opcode is not Opcode.CONT:
                         self._take_message(event.data)
                         continue
-                    self._fragments.append(bytes(event.data))
+                    self._fragments += event.data
                     if event.fin:
-                        message, self._fragments = b"".join(self._fragments), []
+                        message, self._fragments = self._fragments, bytearray()
                         self._take_message(message)
             if self._protocol.close_rcvd is not None or self._protocol.parser_exc is not None:
                 self._end(self._failure_now())

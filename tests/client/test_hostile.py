@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import sys
 import threading
 
 import pytest
@@ -226,3 +227,22 @@ def test_a_server_that_does_not_heed_the_pause(listen):
 def test_a_header_cannot_smuggle():
     with pytest.raises(SettingsError, match=r"line break"):
         connect("ws://127.0.0.1:1/x", ["true"], token="a\r\nX: y")
+
+
+def test_a_message_of_nothing_but_empty_fragments(listen):
+    """It may go on for ever, but not grow."""
+    frames = 200_000
+
+    def handle(connection):
+        protocol = upgraded(connection)
+        protocol.send_binary(READY)
+        protocol.send_binary(b"\x01", fin=False)
+        connection.sendall(b"".join(protocol.data_to_send()) + bytes(2 * frames) + b"\x89\0")
+        while not connection.recv(65536):  # the pong says that it has them all
+            pass
+
+    process = connect(listen(handle), ["true"])
+    with pytest.raises(ConnectionLost):
+        process.wait()
+    assert sys.getsizeof(process._session._fragments) < 1000
+    process.close()
