@@ -60,9 +60,8 @@ class Session:
         self._failure: DockerExecError | None = None  # how it ended, if not by an exit code
         self._transport = transport
         self._protocol = protocol
-        self._lock = (
-            threading.RLock()
-        )  # entered by itself: a Condition may be interrupted between its lock and the body
+        # Entered by itself: entering the Condition may be interrupted between taking the lock and the body.
+        self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._write_lock = threading.Lock()
         self._output = OutputQueue(TTY_OUTPUT_LIMIT if tty else OUTPUT_LIMIT)
