@@ -10,6 +10,7 @@ import os
 import pathlib
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import warnings
@@ -31,6 +32,11 @@ needs_page = pytest.mark.skipif(
     not (ROOT / "dockerexec_ws/page/vendor").is_dir(), reason="the page is not built: install Node.js with npm"
 )
 IN_CI = os.environ.get("CI") == "true"
+
+
+# A shell has what it runs in the background ignore SIGINT, and so would every program that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class HangingTestError(BaseException):
