@@ -13,13 +13,16 @@ TTY_OUTPUT_LIMIT = 128 * 1024
 UNREAD_LIMIT = 16 * 1024 * 1024
 """Bytes kept above which the connection is not read from: a server whose stdin is stalled does not heed a 101."""
 
+PIECE_COST = 400
+"""Bytes that keeping a piece takes beside its own: a process may write, and a server send, one byte at a time."""
+
 
 class OutputQueue:
     """Pieces of stdout and stderr in the order in which they came; *limit* is in bytes."""
 
     def __init__(self, limit: int) -> None:
         self.size = 0
-        """Bytes kept."""
+        """Bytes kept, and what keeping them costs."""
         self._limit = limit
         self._pieces: dict[Code, deque[tuple[int, memoryview]]] = {Code.STDOUT: deque(), Code.STDERR: deque()}
         self._arrivals = 0  # pieces that came; tells the order of the two streams
@@ -32,7 +35,7 @@ class OutputQueue:
             return False
         self._pieces[code].append((self._arrivals, data))
         self._arrivals += 1
-        self.size += len(data)
+        self.size += len(data) + PIECE_COST
         due = self.size > self._limit and not self._pausing
         self._pausing = self._pausing or due
         return due
@@ -47,7 +50,7 @@ class OutputQueue:
     def take(self, code: Code) -> memoryview:
         """Return the next piece of a stream that has one."""
         _, data = self._pieces[code].popleft()
-        self.size -= len(data)
+        self.size -= len(data) + PIECE_COST
         return data
 
     def take_into(self, code: Code, buffer: memoryview) -> int:
@@ -61,13 +64,15 @@ class OutputQueue:
             filled += len(part)
             if len(part) < len(data):
                 pieces.appendleft((arrival, data[len(part) :]))
+            else:
+                self.size -= PIECE_COST
         self.size -= filled
         return filled
 
     def drop(self, code: Code) -> None:
         """Keep nothing of a stream any more."""
         self._dropped.add(code)
-        self.size -= sum(len(data) for _, data in self._pieces[code])
+        self.size -= sum(len(data) + PIECE_COST for _, data in self._pieces[code])
         self._pieces[code].clear()
 
     def resume_due(self) -> bool:

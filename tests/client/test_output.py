@@ -1,12 +1,13 @@
 """Output that waits to be asked for: nothing is lost or mixed up, and 101 and 100 are due in turns."""
 
 import random
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockerexec_ws.client.output import OutputQueue
+from dockerexec_ws.client.output import OUTPUT_LIMIT, PIECE_COST, OutputQueue
 from dockerexec_ws.protocol.messages import Code
 
 OUT, ERR = Code.STDOUT, Code.STDERR
@@ -50,7 +51,7 @@ def test_the_order_of_both_streams():
 
 
 def test_pause_and_resume_are_due_in_turns():
-    queue = OutputQueue(10)
+    queue = OutputQueue(10 + 2 * PIECE_COST)
     assert not queue.put(OUT, memoryview(bytes(10)))
     assert not queue.resume_due()
     assert queue.put(ERR, memoryview(bytes(1)))
@@ -72,3 +73,14 @@ def test_first_of_one_stream(code):
     queue.put(code, memoryview(b""))
     assert queue.first(code) is code
     assert queue.first({OUT: ERR, ERR: OUT}[code]) is None
+
+
+def test_what_it_holds_is_bounded_also_in_single_bytes():
+    queue = OutputQueue(OUTPUT_LIMIT)
+    tracemalloc.start()
+    try:
+        while not queue.put(OUT, memoryview(b"_x")[1:]):
+            pass
+        assert tracemalloc.get_traced_memory()[0] < 1.2 * OUTPUT_LIMIT
+    finally:
+        tracemalloc.stop()
