@@ -76,7 +76,7 @@ class Process:
         if self._feeder is None:
             for code, stream in ((Code.STDOUT, self.stdout), (Code.STDERR, self.stderr)):
                 if not stream.closed:  # it may have more than was asked of it
-                    self._raw[code].waits = False
+                    self._raw[code].given_up = True
                     self._collected[code].append(stream.read1())
             self._feeder = Thread(target=self._feed, args=(input,), name="dockerexec-ws stdin", daemon=True)
             self._feeder.start()
@@ -125,7 +125,7 @@ class Process:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if kind is None:
+            if kind is None and self._finalizer.alive:  # not closed already
                 self._close_stdin()
                 for stream in (self.stdout, self.stderr):
                     stream.close()
@@ -245,6 +245,9 @@ def run(
             output = None, None
     except TimeoutError:
         raise subprocess.TimeoutExpired(process.args, timeout or 0) from None
+    except subprocess.TimeoutExpired as error:
+        error.timeout = timeout or 0  # of which connecting has taken a part
+        raise
     finally:
         process.close()
     stdout, stderr = (_decoded(stream) if text else stream for stream in output)

@@ -16,8 +16,8 @@ class OutputStream(io.RawIOBase):
     """stdout or stderr. At the end of a session that ended by anything but an exit code, reading raises that."""
 
     def __init__(self, session: Session, code: Code) -> None:
-        self.waits = True
-        """Whether reading waits for output; else there is none when there is none yet (None, as of a raw file)."""
+        self.given_up = False
+        """Whether the output is somebody else's now: reading then has nothing, as a raw file has nothing yet (None)."""
         self._session = session
         self._code = code
 
@@ -27,13 +27,10 @@ class OutputStream(io.RawIOBase):
 
     def readinto(self, buffer: "WriteableBuffer") -> int | None:
         """Read what there is, or wait for it. Raises SessionRefused, ServerShutdown, EngineError, ConnectionLost."""
-        view = memoryview(buffer).cast("B")
-        if not view:
-            return 0
-        try:
-            return self._session.receive_into(self._code, view, None if self.waits else 0)
-        except TimeoutError:
+        if self.given_up:
             return None
+        view = memoryview(buffer).cast("B")
+        return self._session.receive_into(self._code, view) if view else 0
 
     def close(self) -> None:
         """Read nothing more: what still comes is dropped."""

@@ -82,6 +82,18 @@ def test_the_server_shuts_down(serve):
     process.close()
 
 
+def test_communicate_has_both_streams_also_if_the_end_came_before(serve):
+    server = serve()
+    process = connect(server.url, ["sh", "-c", "echo so far >&2; exec sleep 1000"])
+    wait_until(lambda: process._session._output.size)
+    server.close()
+    wait_until(lambda: process._session.over)
+    with pytest.raises(ServerShutdown) as caught:
+        process.communicate()
+    assert (caught.value.stdout, caught.value.stderr) == (b"", b"so far\n")
+    process.close()
+
+
 def test_the_server_goes_away(serve):
     server = serve(drain_timeout=5)
 
