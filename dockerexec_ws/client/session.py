@@ -177,10 +177,12 @@ class Session:
 
     def abandon(self) -> None:
         """Cut the connection without waiting for anything; the server ends the process."""
+        self._transport.cut()
         with self._lock:  # an RLock: this may be a finalizer that interrupts whoever holds it
             self._closing = True
+            # At once: stdin's own finalizer, which comes next, may not wait for the thread that it interrupts.
+            self._end(ConnectionLost("the session was abandoned"))
             self._changed.notify_all()
-        self._transport.cut()
 
     def disown(self) -> None:
         """In a forked process: leave the session to its parent. No thread came along, and a lock may be held."""
@@ -348,16 +350,16 @@ class Session:
 
     def _flush(self) -> None:
         """Write what the protocol has ready, in the order in which it made it; wait until the kernel has taken it."""
-        with self._write_lock:
-            while chunks := self._chunks_to_send():
-                try:
+        try:
+            with self._write_lock:
+                while chunks := self._chunks_to_send():
                     for chunk in chunks:
                         self._transport.write(chunk)
-                except OSError:  # the thread that reads finds out, once it has read what came before, and tells
-                    self._transport.cut()
-                except BaseException:  # interrupted, perhaps in the middle of a frame: nothing may follow
-                    self._transport.cut()
-                    raise
+        except OSError:  # the thread that reads finds out, once it has read what came before, and tells
+            self._transport.cut()
+        except BaseException:  # interrupted, perhaps in a frame; and stdin would send again what is queued by now
+            self._transport.cut()
+            raise
 
     def _chunks_to_send(self) -> list[bytes]:
         with self._lock:

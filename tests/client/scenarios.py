@@ -18,7 +18,7 @@ import time
 import warnings
 from unittest import mock
 
-from dockerexec_ws.client import SessionRefused, connect, run
+from dockerexec_ws.client import ConnectionLost, SessionRefused, connect, run
 from dockerexec_ws.client.transport import Transport
 from dockerexec_ws.errors import SettingsError
 from dockerexec_ws.protocol.messages import Code
@@ -315,6 +315,34 @@ def without_a_thread_no_socket_is_left_open(url):
     ):
         connect(url, ["sleep", "1000"])
     close.assert_called_once()
+
+
+def an_interrupted_write_sends_nothing_twice(url):
+    process = connect(url, ["cat"])
+    process.stdin.write(b"once\n")
+    lock = mock.MagicMock()
+    lock.__enter__.side_effect = KeyboardInterrupt, None
+    with mock.patch.object(process._session, "_write_lock", lock), raises(KeyboardInterrupt):
+        process.stdin.flush()  # it keeps what it was not told to have been written
+    with raises(ConnectionLost):
+        process.communicate()
+    process.close()
+
+
+def what_is_forgotten_in_its_own_writing_thread_is_ended(url):
+    """As the garbage collector may do at any moment, in any thread."""
+    process = connect(url, ["sleep", "1000"])
+    session, process.keeps_itself = process._session, process
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        process.stdin.write(b"not flushed")
+        with session._write_lock:
+            del process
+            signal.alarm(20)
+            gc.collect()
+            signal.alarm(0)
+    session._thread.join(10)
+    assert not session._thread.is_alive()
 
 
 def a_fork_leaves_the_session_to_its_parent(url):
