@@ -37,10 +37,17 @@ export class OutputQueue {
     if (!this.#writing) this.#next();
   }
 
-  /** @param {() => void} action once all output has been written */
-  whenDone(action) {
-    if (this.#writing) this.#done = action;
-    else action();
+  /** Forget what has not been written yet. */
+  drop() {
+    this.#parts = [];
+  }
+
+  /** @returns {Promise<void>} resolved once all output has been written */
+  done() {
+    return new Promise((resolve) => {
+      if (this.#writing) this.#done = resolve;
+      else resolve();
+    });
   }
 
   #next() {

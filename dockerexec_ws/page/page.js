@@ -135,6 +135,9 @@ function lineInputOf(current) {
  * @param {OutputQueue} output
  */
 async function ended(ending, output) {
+  if (ending.reason === "closed") output.drop(); // who left wants no more of it
+  // What it wrote comes before the word about its end, and before all that is of the next session.
+  await output.done();
   session = undefined;
   lineInput = undefined;
   let { state, text } = describeEnding(ending);
@@ -147,7 +150,7 @@ async function ended(ending, output) {
     show(state, text);
     if (isRefusal(answer) && answer.status === 401 && tokenUse !== "none") askToken(text);
   }
-  output.whenDone(() => terminal.finish(text));
+  terminal.finish(text);
 }
 
 /** @param {string} text why */

@@ -100,6 +100,28 @@ def test_reconnecting_keeps_what_is_on_the_screen(tab, server):
     assert len(started) == 2
 
 
+def test_the_next_session_begins_after_the_last_output_of_the_one_before(tab):
+    tab.connect("yes before")
+    tab.wait_for("before")
+    tab(
+        "evaluate",
+        """() => {
+          const connect = document.getElementById('connect');
+          document.querySelector('input[name=command]').value = `bash -c 'read -r line; echo "<$line>"; read'`;
+          new MutationObserver((_, observer) => {
+            observer.disconnect();
+            connect.click();
+          }).observe(connect, {attributeFilter: ['hidden']});
+          document.getElementById('disconnect').click();
+        }""",
+    )
+    tab.wait_for_status("^Running: bash")
+    tab.wait_for("Disconnected")
+    tab.type("typed\n")
+    tab.wait_for("<typed>")
+    assert "before" not in tab.rows().partition("Disconnected.")[2]
+
+
 def test_a_link_runs_nothing_before_the_click(open_tab, serve, tmp_path):
     server = serve(allow_user=["*"], allow_workdir=["*"], allow_env=["*"])
     started = []
