@@ -20,9 +20,12 @@ const element = (id) => document.getElementById(id);
 const BASE = new URL("..", import.meta.url); // of the server's path, with a slash at its end
 const BELL_TIME = 200; // ms
 const COPIED_TIME = 1000; // ms
+const LOOK_TIME = 1000; // ms
 const tokenUse = document.documentElement.dataset.token; // required, optional or none
 
 let advice = ""; // to be careful, if there is reason to
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let looking;
 let token = ""; // here, and nowhere else
 /** @type {import("./policy.js").Policy | undefined} */
 let policy;
@@ -82,6 +85,7 @@ function press(data) {
 /** Start a session: at the user's click or Enter in the form, and at nothing else. */
 function connect() {
   if (session) return;
+  advice = "";
   if (tokenUse === "required" && !token) {
     askToken("This server asks for a token.");
     return;
@@ -171,7 +175,8 @@ async function loadPolicy() {
     element("token-form").hidden = true;
     form.showMore();
     show("idle", ["Not connected.", policy.identity ? `You are ${policy.identity}.` : "", advice].join(" ").trim());
-    form.focus();
+    // Enter, meant for something else, must not start what a link filled in.
+    if (!advice) form.focus();
   } else if (answer.status === 401 && tokenUse !== "none") {
     askToken(token ? `The token was not accepted: ${answer.text}` : "This server asks for a token.");
   } else {
@@ -229,6 +234,19 @@ function find(which) {
   terminal.find(element("find-text").value, which);
 }
 
+/**
+ * Have what a link filled in looked at: a click that was meant for what was on the screen before, as the second one of
+ * a double click on a window that went away at the first, starts nothing.
+ */
+function holdConnect() {
+  if (!advice) return;
+  clearTimeout(looking);
+  element("connect").disabled = true;
+  looking = setTimeout(() => {
+    element("connect").disabled = false;
+  }, LOOK_TIME);
+}
+
 /** A touch keyboard lies over the page: what is below it is not seen. */
 function fitViewport() {
   const viewport = window.visualViewport;
@@ -251,6 +269,10 @@ function on(id, event, action) {
 }
 
 on("command-form", "submit", connect);
+element("command-form").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+  if (event.key === "Enter" && event.repeat) event.preventDefault(); // held down since before this page was there
+});
+window.addEventListener("focus", holdConnect);
 on("disconnect", "click", () => session?.close());
 on("token-form", "submit", () => {
   token = element("token").value.trim();
@@ -287,6 +309,7 @@ fitViewport();
 const [, container = ""] = /\/([\w.-]+)$/.exec(location.pathname.slice(BASE.pathname.length - 1)) ?? [];
 if (form.fillFromLink(new URLSearchParams(location.search), container)) {
   advice = "A link filled in what is to run: look at it before you connect.";
+  holdConnect();
 }
 if (tokenUse === "required") askToken("Not connected. This server asks for a token.");
 else loadPolicy();

@@ -143,6 +143,30 @@ def test_a_link_runs_nothing_before_the_click(open_tab, serve, tmp_path):
     assert (session.argv[:2], session.user, session.tty) == (("bash", "-c"), "user", False)
 
 
+def test_a_link_is_not_started_by_what_was_meant_for_something_else(open_tab, server):
+    started = []
+    server.subscribe("session", started.append)
+    tab = open_tab(page_of(server, "?command=echo&command=linked"))
+    tab.wait_for_status("A link filled in")
+    for _ in range(3):
+        tab("keyboard.down", "Enter")
+    tab("keyboard.up", "Enter")
+    # As at the second click of a double click whose first one closed the window that lay over this one.
+    tab("wait_for_selector", "#connect:enabled")
+    tab("evaluate", "dispatchEvent(new Event('focus')), document.getElementById('connect').click()")
+    assert tab.status().startswith("Not connected.")
+    tab("focus", "input[name=command]")
+    for _ in range(3):  # held down: the first one was for the page before
+        tab("cdp", "Input.dispatchKeyEvent", type="keyDown", key="Enter", code="Enter", text="\r", autoRepeat=True)
+    tab("wait_for_selector", "#connect:enabled")
+    for _ in range(3):
+        tab("cdp", "Input.dispatchKeyEvent", type="keyDown", key="Enter", code="Enter", text="\r", autoRepeat=True)
+    assert tab.status().startswith("Not connected.")
+    tab.press("Enter")
+    tab.wait_for("linked")
+    assert len(started) == 1
+
+
 def test_a_large_paste_arrives_whole(tab):
     text = "".join(f"{number} äöü 漢字 🙂\n" for number in range(20_000))
     tab.connect(f"bash -c 'stty raw -echo; echo ready; head -c {len(text.encode())} | md5sum'")
