@@ -1,5 +1,7 @@
 /** Output on its way to the terminal: small messages are put together, large ones cut, so that it stays answering. */
 
+import { join } from "./protocol.js";
+
 /** Bytes of one write: few milliseconds of the terminal's work, after which it looks at the clock. */
 const LARGEST_WRITE = 64 * 1024;
 
@@ -82,18 +84,4 @@ export class OutputQueue {
     }
     return { data, stderr: first.stderr };
   }
-}
-
-/**
- * @param {Uint8Array[]} pieces
- * @returns {Uint8Array<ArrayBuffer>}
- */
-function join(pieces) {
-  const whole = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
-  let offset = 0;
-  for (const piece of pieces) {
-    whole.set(piece, offset);
-    offset += piece.length;
-  }
-  return whole;
 }

@@ -141,6 +141,8 @@ export class ExecSession {
   #ended = false;
   #shutdown = false;
   #errorText = "";
+  /** @type {Uint8Array[]} stdin that is no message yet */
+  #written = [];
   /** @type {Uint8Array<ArrayBuffer>[]} messages of stdin that have to wait */
   #held = [];
   #mayWrite = false;
@@ -176,17 +178,15 @@ export class ExecSession {
    */
   write(data) {
     if (this.#stdinEnded) return;
-    const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
-    for (let begin = 0; begin < bytes.length; ) {
-      const end = pieceEnd(bytes, begin);
-      this.#send(encodeMessage(Code.STDIN, bytes.subarray(begin, end)));
-      begin = end;
-    }
+    // A terminal gives each answer by itself, and output may ask for thousands at once: together they are a message.
+    if (this.#written.length === 0) queueMicrotask(() => this.#sendWritten());
+    this.#written.push(typeof data === "string" ? new TextEncoder().encode(data) : data);
   }
 
   /** End stdin, after what was written; with a tty Ctrl-D is typed, and there may be more. */
   endInput() {
     if (this.#stdinEnded) return;
+    this.#sendWritten();
     this.#stdinEnded = !this.#tty;
     this.#send(encodeMessage(Code.END));
   }
@@ -261,6 +261,16 @@ export class ExecSession {
     this.#sendHeld();
   }
 
+  #sendWritten() {
+    const bytes = join(this.#written);
+    this.#written = [];
+    for (let begin = 0; begin < bytes.length; ) {
+      const end = pieceEnd(bytes, begin);
+      this.#send(encodeMessage(Code.STDIN, bytes.subarray(begin, end)));
+      begin = end;
+    }
+  }
+
   #sendSize() {
     const [size, known] = [this.#newSize, this.#size];
     if (!size || (size.rows === known?.rows && size.columns === known.columns)) return;
@@ -325,4 +335,18 @@ function pieceEnd(bytes, begin) {
   // A character has at most three bytes after its first; what has more is no text.
   while (end > most - 4 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1;
   return end > most - 4 ? end : most;
+}
+
+/**
+ * @param {Uint8Array[]} pieces
+ * @returns {Uint8Array<ArrayBuffer>}
+ */
+export function join(pieces) {
+  const whole = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
+  let offset = 0;
+  for (const piece of pieces) {
+    whole.set(piece, offset);
+    offset += piece.length;
+  }
+  return whole;
 }

@@ -129,6 +129,7 @@ def test_stdin_waits_for_the_server_and_is_cut_between_characters():
         const session = start({tty: true});
         server(100); server(101);
         session.write('x' + '\u6f22'.repeat(50_000)); session.endInput(); session.write(new Uint8Array([255]));
+        await 0;
         const held = sent.length;
         server(100);
         print([held, LARGEST_INPUT, ...sent]);
@@ -151,20 +152,39 @@ def test_what_is_sent_faster_than_the_network_takes_it_waits_and_hears_a_pause()
         const session = start();
         server(100);
         socket.bufferedAmount = 1e6;
-        session.write('a'); session.write('b');
+        session.write('a');
+        await 0;
+        session.write('b');
+        await 0;
         const atFirst = sent.length;
         server(101);
         socket.bufferedAmount = 0;
-        setTimeout(() => {
+        setTimeout(async () => {
           const paused = sent.length;
           server(100);
           session.write('c');
+          await 0;
           print([atFirst, paused, sent]);
         }, 50);
         """
     )
     assert (at_first, paused) == (0, 0)
     assert sent == [[0, "a"], [0, "b"], [0, "c"]]
+
+
+def test_what_is_written_at_once_is_one_message():
+    sent = node(
+        FAKE
+        + """
+        const session = start({tty: true});
+        server(100);
+        for (let n = 0; n < 1000; n += 1) session.write('1234');
+        await 0;
+        session.write('5'); session.endInput();
+        print(sent);
+        """
+    )
+    assert sent == [[0, "1234" * 1000], [0, "5"], [102, ""]]
 
 
 def test_sizes_are_told_once_each_and_only_with_a_tty():
