@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidHandshake, InvalidStatus
+from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.http11 import Response
 from websockets.uri import WebSocketURI, parse_uri
 
@@ -70,7 +70,10 @@ def open_websocket(
     *token* is sent as ``Authorization: Bearer``. Raises SettingsError, SessionRefused (an HTTP status instead of the
     upgrade), ConnectionLost.
     """
-    uri = parse_uri(url)
+    try:
+        uri = parse_uri(url)
+    except InvalidURI as error:  # a user without a password
+        raise SettingsError(error.msg) from error
     protocol = ClientProtocol(uri, max_size=LARGEST_MESSAGE)
     request = protocol.connect()
     given = dict(headers or {})
@@ -85,7 +88,7 @@ def open_websocket(
     protocol.send_request(request)
     deadline = time.monotonic() + timeout
     where = f"{uri.host}:{uri.port}"
-    sock = _connect(uri, ssl_context, where, timeout)
+    sock = _connect(uri, ssl_context, where, deadline)
     transport = Transport(sock)
     try:
         _shake_hands(transport, protocol, deadline)
@@ -99,14 +102,15 @@ def open_websocket(
     return transport, protocol
 
 
-def _connect(uri: WebSocketURI, ssl_context: ssl.SSLContext | None, where: str, timeout: float) -> socket.socket:
+def _connect(uri: WebSocketURI, ssl_context: ssl.SSLContext | None, where: str, deadline: float) -> socket.socket:
     try:
-        sock = socket.create_connection((uri.host, uri.port), timeout)
+        sock = socket.create_connection((uri.host, uri.port), max(deadline - time.monotonic(), 0.001))
     except (OSError, UnicodeError) as error:  # the latter of a name that can be no host's
         raise ConnectionLost(f"cannot connect to {where}: {_reason(error)}") from error
     if not uri.secure:
         return sock
     context = ssl.create_default_context() if ssl_context is None else ssl_context
+    sock.settimeout(max(deadline - time.monotonic(), 0.001))
     try:
         return context.wrap_socket(sock, server_hostname=uri.host)
     except (OSError, ValueError) as error:  # SSLError is an OSError

@@ -16,7 +16,7 @@ from typing import Any, Self, TypedDict, Unpack
 
 from dockerexec_ws.client.opening import open_websocket, session_url
 from dockerexec_ws.client.session import Session
-from dockerexec_ws.client.streams import BUFFER_SIZE, InputStream, OutputStream
+from dockerexec_ws.client.streams import BUFFER_SIZE, InputStream, OutputReader
 from dockerexec_ws.errors import ConnectionLost, DockerExecError, SettingsError
 from dockerexec_ws.protocol.messages import Code, resize_message
 
@@ -30,7 +30,8 @@ class Process:
     not matter. With a tty everything is on ``stdout``.
 
     Where a session ends by anything but an exit code, what reads, writes and waits raises SessionRefused,
-    ServerShutdown, EngineError or ConnectionLost; output that came before is read first.
+    ServerShutdown, EngineError or ConnectionLost; output that came before is read first, and what ``read()`` had of it
+    by then is the exception's ``stdout`` or ``stderr``.
 
     As a context manager it closes ``stdin`` at the end and waits for the process; an exception ends the process.
     """
@@ -41,10 +42,9 @@ class Process:
         self.tty = tty
         """Whether it has a terminal."""
         self._session = session
-        self._raw = {code: OutputStream(session, code) for code in (Code.STDOUT, Code.STDERR)}
         self.stdin = io.BufferedWriter(InputStream(session), BUFFER_SIZE)
-        self.stdout = io.BufferedReader(self._raw[Code.STDOUT], BUFFER_SIZE)
-        self.stderr = io.BufferedReader(self._raw[Code.STDERR], BUFFER_SIZE)
+        self.stdout = OutputReader(session, Code.STDOUT)
+        self.stderr = OutputReader(session, Code.STDERR)
         self._collected: dict[Code, list[bytes | memoryview]] = {Code.STDOUT: [], Code.STDERR: []}
         self._feeder: Thread | None = None
         self._finalizer = weakref.finalize(self, _forgotten, session, self.args)
@@ -74,10 +74,11 @@ class Process:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         if self._feeder is None:
+            if input and self.stdin.closed:
+                raise ValueError("stdin is closed already")
             for code, stream in ((Code.STDOUT, self.stdout), (Code.STDERR, self.stderr)):
-                if not stream.closed:  # it may have more than was asked of it
-                    self._raw[code].given_up = True
-                    self._collected[code].append(stream.read1())
+                if not stream.closed:
+                    self._collected[code].append(stream.give_up())
             self._feeder = Thread(target=self._feed, args=(input,), name="dockerexec-ws stdin", daemon=True)
             self._feeder.start()
         try:
@@ -226,7 +227,7 @@ def run(
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     if timeout is not None:
-        options["open_timeout"] = min(timeout, options.get("open_timeout", timeout))
+        options["open_timeout"] = max(min(timeout, options.get("open_timeout", timeout)), 0)
     if not capture_output:
         for descriptor in (1, 2):
             os.fstat(descriptor)  # if it is closed, it must not become the connection's

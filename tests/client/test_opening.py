@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockerexec_ws.client.opening import session_url
+from dockerexec_ws.client.opening import open_websocket, session_url
 from dockerexec_ws.errors import SettingsError
 from dockerexec_ws.server.request import ExecRequest, parse_request
 
@@ -45,6 +45,11 @@ def test_everything_else():
 )
 def test_urls(url, begin):
     assert session_url(url, ["a"]) == begin
+
+
+def test_a_user_without_a_password():
+    with pytest.raises(SettingsError, match="username provided without password"):
+        open_websocket("ws://user@127.0.0.1:1/x")
 
 
 @pytest.mark.parametrize("url", ["", "x", "//h/x", "ftp://h/x", "ws:///x", "ws://h:p/x", "ws://[/x", "ws://h:99999/"])
