@@ -69,7 +69,7 @@ export class CommandForm {
     } else if (!this.#hasPolicy) {
       // A linked command that is none of them stays to be seen; the server refuses it.
       const lines = new Set([...(this.#linkedCommand ? [this.#linkedCommand] : []), ...policy.commands].map(quote));
-      this.#choice.replaceChildren(...Array.from(lines, (line) => new Option(line)));
+      this.#choice.replaceChildren(...Array.from(lines, (line) => new Option(line, line)));
     }
     this.#line.hidden = this.#line.disabled = !policy.any_command;
     this.#choice.hidden = this.#choice.disabled = policy.any_command;

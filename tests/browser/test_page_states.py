@@ -54,6 +54,13 @@ def test_what_the_policy_allows_is_offered_and_the_rest_refused(open_tab, serve)
     tab.wait_for_status(r"^Ended with exit code 0\.$")
 
 
+def test_an_exact_command_is_sent_as_it_is(open_tab, serve):
+    tab = open_tab(page_of(serve(allow_command=[["printf", "<%s>", "two  spaces\nand a line"]])))
+    tab("click", "#connect")
+    tab.wait_for_status("^(Ended with exit code 0|Refused)")
+    tab.wait_for(r"<two  spaces\s*\n *and a line>")
+
+
 def test_a_user_that_is_not_allowed(open_tab, server):
     tab = open_tab(page_of(server, "?user=root"))
     tab.connect("id")
