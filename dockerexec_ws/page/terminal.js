@@ -83,6 +83,13 @@ export class TerminalView {
       this.#resizing = setTimeout(() => this.#fit.fit(), RESIZE_DELAY);
     }).observe(element);
     this.#scrollByTouch();
+    // Before xterm.js sees it.
+    const pasted = (/** @type {ClipboardEvent} */ event) => {
+      event.preventDefault();
+      event.stopPropagation();
+      this.paste(event.clipboardData?.getData("text/plain") ?? "");
+    };
+    element.addEventListener("paste", pasted, true);
   }
 
   /** @returns {import("./protocol.js").Size} */
@@ -160,7 +167,9 @@ export class TerminalView {
 
   /** @param {string} text as if it were typed, newlines and bracketed paste included */
   paste(text) {
-    this.#terminal.paste(text);
+    // Text must not end its own brackets: a shell would run what comes behind them.
+    const bracketed = this.#terminal.modes.bracketedPasteMode;
+    this.#terminal.paste(bracketed ? text.replaceAll("\x1b", "\u241b") : text);
   }
 
   focus() {

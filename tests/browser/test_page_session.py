@@ -185,6 +185,20 @@ def test_a_large_paste_arrives_whole(tab):
     tab.wait_for(hashlib.md5(text.replace("\n", "\r").encode(), usedforsecurity=False).hexdigest(), timeout=20)
 
 
+@pytest.mark.parametrize("way", ["the keyboard", "the button"])
+def test_what_is_pasted_does_not_end_its_own_brackets(tab, way):
+    tab("context.grant_permissions", ["clipboard-read", "clipboard-write"])
+    tab.connect("bash -c 'stty raw -echo; printf \"\\033[?2004hready\"; head -c 21 | od -An -c -w21; read'")
+    tab.wait_for("ready")
+    tab("evaluate", "navigator.clipboard.writeText('a\\x1b[201~b\\n')")
+    if way == "the button":
+        tab("click", "#paste")
+    else:
+        tab.press("Control+Shift+V")
+    # What stands for the escape has three bytes.
+    tab.wait_for(r"033 +\[ +2 +0 +0 +~ +a +342 +220 +233 +\[ +2 +0 +1 +~ +b +\\r +033 +\[ +2")
+
+
 def test_copy_paste_and_what_the_browser_does_with_ctrl_c(tab):
     tab("context.grant_permissions", ["clipboard-read", "clipboard-write"])
     tab.connect('bash -c \'echo marked; trap "echo interrupted" INT; while :; do read -r line; echo "<$line>"; done\'')
