@@ -14,8 +14,11 @@ const FONT_SIZE = { smallest: 8, first: 14, largest: 32 }; // pixels
 const SOFTWARE = /swiftshader|llvmpipe|software|basic render/i;
 const RESIZE_DELAY = 60; // ms: while a window is dragged, sizes come by the dozen
 
-// What a program may have left switched on: mouse reports, a hidden cursor, colours, margins, a charset.
-const RESET = "\x1b[?9;1000;1002;1003;1004;1005;1006;2004;2026l\x1b[?25h\x1b[!p\x1b[0m\x1b(B\x0f";
+// What a program may have left switched on: mouse reports, a hidden cursor, colours, margins, a charset; and the
+// colours of the page that it may have made others of, so that nothing can be read (OSC 104, 110 to 112).
+const RESET =
+  "\x1b[?9;1000;1002;1003;1004;1005;1006;2004;2026l\x1b[?25h\x1b[!p\x1b[0m\x1b(B\x0f" +
+  "\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\";
 
 /**
  * @typedef {object} TerminalListener

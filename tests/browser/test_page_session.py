@@ -252,6 +252,16 @@ def test_the_title_and_the_bell_are_the_programs_within_bounds(tab):
     tab.wait_for_status("^Ended")
 
 
+def test_colours_that_a_program_changed_are_the_pages_again(tab):
+    colour = "getComputedStyle(document.querySelector('.xterm-rows')).color"
+    before = tab("evaluate", colour)
+    tab.connect("""bash -c 'printf "\\033]10;#123456\\007\\033]11;#123456\\007"; read'""")
+    wait_until(lambda: tab("evaluate", colour) != before)
+    tab.press("Enter")
+    tab.wait_for("Ended with exit code 0")
+    wait_until(lambda: tab("evaluate", colour) == before)
+
+
 def test_mouse_reports_are_bytes(tab):
     tab.connect("bash -c 'stty raw -echo; printf \"\\033[?1000h\"; echo ready; head -c 6 | od -An -tx1'")
     tab.wait_for("ready")
