@@ -230,6 +230,9 @@ class App:
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             raise RefusedError(405, "There is nothing but GET and HEAD.", [("Allow", "GET, HEAD")])
         if below == POLICY:
+            # Another site's page could have its visitors' addresses locked out by what would count as their failures.
+            if environ.get("HTTP_SEC_FETCH_SITE", "none") not in ("same-origin", "none"):
+                raise RefusedError(403, "This is for the page of this server.")
             return policy_answer(self._offer(self._admit(environ)))
         note_local_address(environ)
         self._admission.check(environ)  # who it is does not matter: the page is where a token is entered

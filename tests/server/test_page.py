@@ -457,6 +457,15 @@ def test_guesses_of_a_token_are_counted_with_those_of_sessions(serve, token_file
     assert refused.value.response.status_code == 429
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_another_sites_page_makes_no_failures_for_its_visitors(serve, token_file, site):  # noqa: F811
+    server = serve(token_file=token_file[1])
+    for _ in range(MOST_FAILURES):
+        assert status_of(server.url, "/-/policy.json", **{"Sec-Fetch-Site": site}) == 403
+    same = {"Sec-Fetch-Site": "same-origin"} | dict(bearer(token_file[0]))
+    assert status_of(server.url, "/-/policy.json", **same) == 200
+
+
 def test_the_policy_where_nothing_is_restricted(server):
     response, body = get(server.url, "/-/policy.json")
     assert response.getheader("Content-Type") == "application/json"
