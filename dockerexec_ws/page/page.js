@@ -9,7 +9,7 @@ import { describeEnding, describeUnopened } from "./status.js";
 import { TerminalView } from "./terminal.js";
 import { TabTitle } from "./title.js";
 import { TouchKeys } from "./touch_keys.js";
-import { quote } from "./words.js";
+import { quote, showable } from "./words.js";
 
 /**
  * @param {string} id
@@ -307,8 +307,11 @@ fitViewport();
 
 // The names that containers have need no quoting in an address.
 const [, container = ""] = /\/([\w.-]+)$/.exec(location.pathname.slice(BASE.pathname.length - 1)) ?? [];
-if (form.fillFromLink(new URLSearchParams(location.search), container)) {
-  advice = "A link filled in what is to run: look at it before you connect.";
+const query = new URLSearchParams(location.search);
+if (form.fillFromLink(query, container)) {
+  // All of it: the fields may show no more than a harmless beginning.
+  const words = showable(quote([...query.getAll("env"), ...query.getAll("command")]));
+  advice = `A link filled in what is to run: look at it before you connect. ${words}`.trim();
   holdConnect();
 }
 if (tokenUse === "required") askToken("Not connected. This server asks for a token.");

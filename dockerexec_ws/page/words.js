@@ -40,3 +40,14 @@ export function split(line) {
 export function quote(words) {
   return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(" ");
 }
+
+/**
+ * Return *line* with nothing in it that is invisible, or that changes the order of what is around it.
+ * @param {string} line
+ * @returns {string}
+ */
+export function showable(line) {
+  return line.replace(/[\p{C}\p{Z}]/gu, (character) =>
+    character === " " ? character : `\\u{${character.codePointAt(0)?.toString(16)}}`,
+  );
+}

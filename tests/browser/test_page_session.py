@@ -2,10 +2,11 @@
 
 import hashlib
 import re
+from urllib.parse import quote
 
 import pytest
 
-from tests.browser.conftest import PHONE, SIZED, page_of
+from tests.browser.conftest import DESKTOP, PHONE, SIZED, page_of
 from tests.conftest import processes, wait_until
 
 
@@ -141,6 +142,23 @@ def test_a_link_runs_nothing_before_the_click(open_tab, serve, tmp_path):
     tab.wait_for(r"a b /tmp\s*\nuser")
     (session,) = started
     assert (session.argv[:2], session.user, session.tty) == (("bash", "-c"), "user", False)
+
+
+@pytest.mark.parametrize("device", [DESKTOP, PHONE])
+def test_all_of_what_a_link_filled_in_is_to_be_seen(open_tab, server, device):
+    words = ["A=b", "sh", "-c", "ls " + " " * 500 + "; echo \u202e evil " + "x" * 3000]
+    tab = open_tab(page_of(server, "?env={}&command={}&command={}&command={}".format(*map(quote, words))), **device)
+    tab.wait_for_status("look at it before you connect. A=b sh -c 'ls ; echo .u{202e} evil x{3000}'$")
+    tab("evaluate", "document.getElementById('status').scrollTo(0, 1e9)")
+    end = """() => {
+      const range = document.createRange();
+      range.selectNodeContents(document.getElementById('status'));
+      const [first] = [...range.getClientRects()].slice(-1);
+      const seen = document.elementFromPoint(first.right - 2, first.top + first.height / 2);
+      return seen?.id + ' ' + document.getElementById('connect').checkVisibility();
+    }"""
+    assert tab("evaluate", end) == "status true"
+    assert tab("evaluate", "document.getElementById('terminal').clientHeight > 100")
 
 
 def test_a_link_is_not_started_by_what_was_meant_for_something_else(open_tab, server):
