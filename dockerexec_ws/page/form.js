@@ -66,10 +66,12 @@ export class CommandForm {
     const first = this.#linkedCommand ?? policy.commands[0];
     if (policy.any_command) {
       if (!this.#hasPolicy && !this.#line.value && first) this.#line.value = quote(first);
-    } else if (!this.#hasPolicy) {
+    } else {
+      const { value } = this.#choice;
       // A linked command that is none of them stays to be seen; the server refuses it.
       const lines = new Set([...(this.#linkedCommand ? [this.#linkedCommand] : []), ...policy.commands].map(quote));
       this.#choice.replaceChildren(...Array.from(lines, (line) => new Option(line, line)));
+      if (lines.has(value)) this.#choice.value = value;
     }
     this.#line.hidden = this.#line.disabled = !policy.any_command;
     this.#choice.hidden = this.#choice.disabled = policy.any_command;

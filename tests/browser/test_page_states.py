@@ -2,11 +2,14 @@
 
 import json
 
+import jwt
 import pytest
 
 from dockerexec_ws.server.access.bearer import new_token
 from tests.browser.conftest import Browser, Tab, page_of
 from tests.conftest import wait_until
+
+SECRET = "a secret of the tests that is long enough"
 
 
 @pytest.fixture
@@ -183,6 +186,25 @@ def test_a_token_that_is_no_longer_valid_is_asked_for_anew(open_tab, serve_with_
     tab.connect("echo hi")
     tab.wait_for_status(r"^Could not connect: Authentication is needed\.$")
     assert tab("is_visible", "#token-form")
+
+
+def test_another_token_brings_what_it_may_run(open_tab, serve_with_token, tmp_path):
+    (tmp_path / "key").write_text(SECRET)
+    options = {"jwt_key_file": tmp_path / "key", "jwt_issuer": "ci", "jwt_audience": "shell"}
+    server, token = serve_with_token(allow_command=[["echo", "first"], ["echo", "second"]], **options)
+    tab = open_tab(page_of(server))
+    enter_token(tab, token)
+    tab.wait_for_status("You are somebody")
+    (tmp_path / "tokens").write_text("# nobody any more\n")
+    tab("click", "#connect")
+    tab.wait_for_status("^Could not connect")
+    claims = {"iss": "ci", "aud": "shell", "sub": "bob", "exp": 4_000_000_000}
+    claims["dockerexec_ws"] = {"command": ["echo", "second"]}
+    enter_token(tab, jwt.encode(claims, SECRET, algorithm="HS256"))
+    tab.wait_for_status("You are bob")
+    tab("click", "#connect")
+    tab.wait_for("second")
+    tab.wait_for_status(r"^Ended with exit code 0\.$")
 
 
 def test_too_many_wrong_tokens(open_tab, serve_with_token):
