@@ -34,9 +34,10 @@ needs_page = pytest.mark.skipif(
 IN_CI = os.environ.get("CI") == "true"
 
 
-# A shell has what it runs in the background ignore SIGINT, and so would every program that a test starts.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# In the background, and under nohup, these are ignored; and so would they be by every program that a test starts.
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 
 class HangingTestError(BaseException):
