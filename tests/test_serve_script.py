@@ -134,7 +134,7 @@ def test_what_stderr_says_to_try_works(start):
 def test_no_page_is_told_where_there_is_none(start):
     serve = start("--port", "0", "--no-page")
     serve.ready()
-    wait_until(lambda: serve.err.read_text().endswith("'\n"))
+    wait_until(lambda: serve.err.read_text().endswith(" -- echo hello\n"))
     assert "browser" not in serve.err.read_text()
 
 
