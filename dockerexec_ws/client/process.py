@@ -79,8 +79,7 @@ class Process:
             for code, stream in ((Code.STDOUT, self.stdout), (Code.STDERR, self.stderr)):
                 if not stream.closed:
                     self._collected[code].append(stream.give_up())
-            self._feeder = Thread(target=self._feed, args=(input,), name="dockerexec-ws stdin", daemon=True)
-            self._feeder.start()
+            self._feeder = self._feed_soon(input)
         try:
             while (got := self._session.receive(timeout=_left(deadline))) is not None:
                 self._collected[got[0]].append(got[1])
@@ -137,6 +136,12 @@ class Process:
     def _close_stdin(self) -> None:
         with contextlib.suppress(BrokenPipeError):  # it exited without having read everything: its own affair
             self.stdin.close()
+
+    def _feed_soon(self, data: bytes | None) -> Thread:
+        """Send *data* and end stdin, by a thread: the output has to be read meanwhile."""
+        feeder = Thread(target=self._feed, args=(data,), name="dockerexec-ws stdin", daemon=True)
+        feeder.start()
+        return feeder
 
     def _feed(self, data: bytes | None) -> None:
         # Whoever reads finds out; ValueError: stdin is closed already.
@@ -260,8 +265,7 @@ def run(
 
 def _pass_on(process: Process, data: bytes | None, deadline: float | None) -> None:
     """Write the output to this process's own stdout and stderr, in its order."""
-    feeder = Thread(target=process._feed, args=(data,), name="dockerexec-ws stdin", daemon=True)
-    feeder.start()
+    process._feed_soon(data)
     descriptors = {Code.STDOUT: 1, Code.STDERR: 2}
     poll = {code: select.poll() for code in descriptors}
     for code, descriptor in descriptors.items():

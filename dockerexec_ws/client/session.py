@@ -143,10 +143,8 @@ class Session:
 
     def end_stdin(self) -> None:
         """Tell the process that no stdin will follow. A session that is over does not mind."""
-        try:
+        with contextlib.suppress(BrokenPipeError, DockerExecError):
             self._send_stdin(make_message(Code.END))
-        except (BrokenPipeError, DockerExecError):
-            return
 
     def send(self, message: bytes) -> None:
         """Send a message that is not held back by the server's 101, without waiting for anything.
