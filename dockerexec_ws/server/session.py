@@ -197,11 +197,12 @@ class Session:
             self._exec.start()
         except DockerExecError as error:
             self._fail(str(error), error.close_code)
-        if self._ended.ready():
-            return
-        if self.tty and self._request.size is not None and not self._engine.sizes_at_create:
+        sizes_later = self.tty and self._request.size is not None and not self._engine.sizes_at_create
+        if sizes_later and not self._ended.ready():
             self._size = self._request.size
             self._wake_resizer().join(SIZE_PATIENCE)  # so that a program that has read something knows its size
+        if self._ended.ready():  # also meanwhile: nothing follows a 201
+            return
         self._websocket.send_soon(make_message(Code.RESUME))
         self._spawn(self._read_peer)
         self._spawn(self._read_engine, self._exec)
