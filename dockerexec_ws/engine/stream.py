@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-from dockerexec_ws.engine.pacing import Pacer
 from dockerexec_ws.errors import EngineError, EngineUnavailableError
+from dockerexec_ws.net.pacing import Pacer
 
 Bytes = bytes | bytearray | memoryview
 

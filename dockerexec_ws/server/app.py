@@ -18,6 +18,7 @@ from dockerexec_ws.engine.client import Engine, engine_address
 from dockerexec_ws.engine.instance import Instance, default_state_dir
 from dockerexec_ws.engine.killer import Killer
 from dockerexec_ws.errors import AuditError, DockerExecError, NotPatchedError, QuotaError, SettingsError
+from dockerexec_ws.net.websocket import WebSocket
 from dockerexec_ws.protocol.messages import error_message
 from dockerexec_ws.server.access.admission import Admission, Client
 from dockerexec_ws.server.access.authenticators import authenticators_of, token_need
@@ -32,7 +33,6 @@ from dockerexec_ws.server.session import Cause, Session, SessionEnd
 from dockerexec_ws.server.settings import Settings
 from dockerexec_ws.server.targets import AllowedContainers, FixedContainer, Targets
 from dockerexec_ws.server.upgrade import ANSWER_TIMEOUT, RefusedError, end_of_request, note_local_address, upgrade
-from dockerexec_ws.server.websocket import WebSocket
 
 logger = logging.getLogger(__name__)
 

@@ -32,6 +32,7 @@ from dockerexec_ws.errors import (
     EngineUnavailableError,
     LimitExceededError,
 )
+from dockerexec_ws.net.websocket import WebSocket
 from dockerexec_ws.protocol.flow import FlowControl
 from dockerexec_ws.protocol.framing import FramingError
 from dockerexec_ws.protocol.messages import (
@@ -55,7 +56,6 @@ from dockerexec_ws.server.request import ExecRequest
 from dockerexec_ws.server.settings import Settings
 from dockerexec_ws.server.stdin import StdinBuffer
 from dockerexec_ws.server.targets import Target
-from dockerexec_ws.server.websocket import WebSocket
 
 logger = logging.getLogger(__name__)
 

@@ -21,10 +21,10 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from dockerexec_ws.engine.pacing import take_turn
 from dockerexec_ws.engine.stream import READ_SIZE, ReadBuffer
 from dockerexec_ws.errors import ConnectionClosedError
-from dockerexec_ws.server.keepalive import Keepalive, Verdict
+from dockerexec_ws.net.keepalive import Keepalive, Verdict
+from dockerexec_ws.net.pacing import take_turn
 
 LARGEST_COMPRESSED_READ = 16 * 1024  # may unfold to a thousand times as much, in messages that are all within the limit
 SMALLEST_READ = 1024

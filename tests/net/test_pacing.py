@@ -5,8 +5,8 @@ import socket
 import gevent
 import pytest
 
-from dockerexec_ws.engine import pacing
-from dockerexec_ws.engine.pacing import ENOUGH, Pacer, take_turn
+from dockerexec_ws.net import pacing
+from dockerexec_ws.net.pacing import ENOUGH, Pacer, take_turn
 
 
 def turns_until_a_socket_is_seen(give_way):

@@ -5,7 +5,7 @@ import zlib
 import pytest
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
-from dockerexec_ws.server import websocket as websocket_module
+from dockerexec_ws.net import websocket as websocket_module
 from tests.conftest import wait_until
 from tests.peer import Peer, Transcript
 

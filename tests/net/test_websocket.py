@@ -13,8 +13,8 @@ from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
 from dockerexec_ws.errors import ConnectionClosedError
-from dockerexec_ws.server import websocket as websocket_module
-from dockerexec_ws.server.websocket import EndingKind, WebSocket, protocol_logger
+from dockerexec_ws.net import websocket as websocket_module
+from dockerexec_ws.net.websocket import EndingKind, WebSocket, protocol_logger
 from tests.conftest import wait_until
 
 

@@ -8,7 +8,7 @@ import time
 import gevent
 import pytest
 
-from dockerexec_ws.server.keepalive import Keepalive, Verdict
+from dockerexec_ws.net.keepalive import Keepalive, Verdict
 from tests.conftest import ROOT, processes, wait_until
 
 PEER = """

@@ -1,0 +1,1 @@
+"""Bytes: buffers, pacing, deadlines and the WebSocket. This floor knows neither Docker nor sessions."""
