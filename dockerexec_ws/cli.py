@@ -15,10 +15,10 @@ import gevent
 from click.core import ParameterSource
 
 from dockerexec_ws import __version__
+from dockerexec_ws.access.bearer import new_token
+from dockerexec_ws.access.policy import Command
 from dockerexec_ws.config import TABLES, read_config
 from dockerexec_ws.errors import DockerExecError, SettingsError
-from dockerexec_ws.server.access.bearer import new_token
-from dockerexec_ws.server.policy import Command
 from dockerexec_ws.server.server import DockerExecServer
 from dockerexec_ws.server.settings import LEAST_OUTPUT_LIMIT, ON_DISCONNECT, Settings
 

@@ -14,24 +14,24 @@ from gevent import monkey
 from gevent.pool import Group, Pool, PoolFull
 from websockets.frames import CloseCode
 
+from dockerexec_ws.access.admission import Admission, Client
+from dockerexec_ws.access.authenticators import authenticators_of, token_need
+from dockerexec_ws.access.identity import Environ
+from dockerexec_ws.access.policy import Policy, offered_commands
+from dockerexec_ws.access.rate import Rate
+from dockerexec_ws.access.request import parse_request
+from dockerexec_ws.access.targets import AllowedContainers, FixedContainer, Targets
 from dockerexec_ws.engine.client import Engine, engine_address
 from dockerexec_ws.engine.instance import Instance, default_state_dir
 from dockerexec_ws.engine.killer import Killer
 from dockerexec_ws.errors import AuditError, DockerExecError, NotPatchedError, QuotaError, SettingsError
 from dockerexec_ws.net.websocket import WebSocket
 from dockerexec_ws.protocol.messages import error_message
-from dockerexec_ws.server.access.admission import Admission, Client
-from dockerexec_ws.server.access.authenticators import authenticators_of, token_need
-from dockerexec_ws.server.access.identity import Environ
-from dockerexec_ws.server.access.rate import Rate
 from dockerexec_ws.server.audit import AuditLog
 from dockerexec_ws.server.page import POLICY, UNBUILT, Answer, Page, is_for_page, policy_answer
 from dockerexec_ws.server.paths import Paths
-from dockerexec_ws.server.policy import Policy, offered_commands
-from dockerexec_ws.server.request import parse_request
 from dockerexec_ws.server.session import Cause, Session, SessionEnd
 from dockerexec_ws.server.settings import Settings
-from dockerexec_ws.server.targets import AllowedContainers, FixedContainer, Targets
 from dockerexec_ws.server.upgrade import ANSWER_TIMEOUT, RefusedError, end_of_request, note_local_address, upgrade
 
 logger = logging.getLogger(__name__)

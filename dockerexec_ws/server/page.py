@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from dockerexec_ws.server.access.identity import Environ
+from dockerexec_ws.access.identity import Environ
 from dockerexec_ws.server.paths import ASSETS
 from dockerexec_ws.server.upgrade import RefusedError
 

@@ -2,7 +2,7 @@
 
 import secrets
 
-from dockerexec_ws.server.access.identity import Environ
+from dockerexec_ws.access.identity import Environ
 
 ASSETS = "/-/"
 """Where the page's files are, below the application's path; "-" is no container's name."""

@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 from gevent.event import Event
 
+from dockerexec_ws.access.admission import certificate_name
+from dockerexec_ws.access.peer import is_loopback
 from dockerexec_ws.errors import ListenError, SettingsError
-from dockerexec_ws.server.access.admission import certificate_name
-from dockerexec_ws.server.access.peer import is_loopback
 from dockerexec_ws.server.app import App
 from dockerexec_ws.server.http_server import HttpServer
 from dockerexec_ws.server.session import Session

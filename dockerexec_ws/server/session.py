@@ -20,6 +20,9 @@ import gevent
 from gevent.event import AsyncResult, Event
 from gevent.pool import Group
 
+from dockerexec_ws.access.admission import Client
+from dockerexec_ws.access.request import ExecRequest
+from dockerexec_ws.access.targets import Target
 from dockerexec_ws.engine.client import Engine
 from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.engine.killer import Killer
@@ -49,13 +52,10 @@ from dockerexec_ws.protocol.messages import (
     parse_client_message,
     stopped_message,
 )
-from dockerexec_ws.server.access.admission import Client
 from dockerexec_ws.server.limits import Limits
 from dockerexec_ws.server.output import OutputBuffer
-from dockerexec_ws.server.request import ExecRequest
 from dockerexec_ws.server.settings import Settings
 from dockerexec_ws.server.stdin import StdinBuffer
-from dockerexec_ws.server.targets import Target
 
 logger = logging.getLogger(__name__)
 

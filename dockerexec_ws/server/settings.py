@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dockerexec_ws.access.identity import Authenticator
+from dockerexec_ws.access.policy import Command
 from dockerexec_ws.engine.client import TIMEOUT
 from dockerexec_ws.engine.killer import GRACE
 from dockerexec_ws.errors import SettingsError
-from dockerexec_ws.server.access.identity import Authenticator
-from dockerexec_ws.server.policy import Command
 
 LEAST_OUTPUT_LIMIT = 64 * 1024
 

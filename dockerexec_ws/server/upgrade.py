@@ -25,9 +25,9 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from dockerexec_ws.access.identity import LOCAL_ADDRESS, PEER_CERTIFICATE, SUBPROTOCOL, Environ
 from dockerexec_ws.engine.stream import buffered
 from dockerexec_ws.net.websocket import WebSocket, protocol_logger
-from dockerexec_ws.server.access.identity import LOCAL_ADDRESS, PEER_CERTIFICATE, SUBPROTOCOL, Environ
 
 ANSWER_TIMEOUT = "dockerexec_ws.answer_timeout"
 """A request's key in the environ for the seconds within which the client has to take the answer."""

@@ -9,8 +9,8 @@ import gevent
 import pytest
 from gevent.pool import Pool
 
+from dockerexec_ws.access.bearer import new_token
 from dockerexec_ws.client import ConnectionLost, EngineError, ServerShutdown, SessionRefused, connect, run, session
-from dockerexec_ws.server.access.bearer import new_token
 from tests.conftest import processes, wait_until
 from tests.relay import relay
 from tests.server.test_tls import Files

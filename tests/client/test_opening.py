@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dockerexec_ws.access.request import ExecRequest, parse_request
 from dockerexec_ws.client.opening import open_websocket, session_url
 from dockerexec_ws.errors import SettingsError
-from dockerexec_ws.server.request import ExecRequest, parse_request
 
 URL = "ws://127.0.0.1:8080/x"
 

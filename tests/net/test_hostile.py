@@ -15,8 +15,8 @@ from gevent.pool import Pool
 
 import dockerexec_ws
 from dockerexec_ws import DockerExecServer
+from dockerexec_ws.access.bearer import new_token
 from dockerexec_ws.protocol.messages import Code
-from dockerexec_ws.server.access.bearer import new_token
 from dockerexec_ws.server.page import UNBUILT
 from tests.standin import StandInEngine
 
@@ -136,7 +136,7 @@ def assert_untroubled(caplog):
 def test_no_route_and_no_method_without_credentials(serve_strangers, engine, tmp_path, caplog, capfd, monkeypatch):
     caplog.set_level(logging.DEBUG)
     # Each request counts as a failure; here they are all to be asked.
-    monkeypatch.setattr("dockerexec_ws.server.access.admission.MOST_FAILURES", 10**6)
+    monkeypatch.setattr("dockerexec_ws.access.admission.MOST_FAILURES", 10**6)
     (tmp_path / "tokens").write_text(f"{new_token('somebody')[1]}\n")
     fixed = serve_strangers("c", token_file=tmp_path / "tokens")
     chosen = serve_strangers(allow_container=["*"], token_file=tmp_path / "tokens")

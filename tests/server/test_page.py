@@ -19,16 +19,16 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 import dockerexec_ws
 from dockerexec_ws import Handler, create_app, mount
+from dockerexec_ws.access.admission import MOST_FAILURES
+from dockerexec_ws.access.authenticators import authenticators_of, token_need
+from dockerexec_ws.access.identity import Identity
+from dockerexec_ws.access.policy import Narrowing, Policy, offered_commands
 from dockerexec_ws.server import app as app_module
 from dockerexec_ws.server import page as page_module
-from dockerexec_ws.server.access.admission import MOST_FAILURES
-from dockerexec_ws.server.access.authenticators import authenticators_of, token_need
-from dockerexec_ws.server.access.identity import Identity
-from dockerexec_ws.server.policy import Narrowing, Policy, offered_commands
 from dockerexec_ws.server.settings import Settings
+from tests.access.test_admission import bearer, token_file  # noqa: F401  # a fixture
 from tests.conftest import needs_page, wait_until
 from tests.peer import HandshakeError, Peer, Transcript
-from tests.server.test_admission import bearer, token_file  # noqa: F401  # a fixture
 
 pytestmark = needs_page
 

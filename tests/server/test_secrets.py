@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from dockerexec_ws.server.access.bearer import TOKEN_SUBPROTOCOL, new_token
+from dockerexec_ws.access.bearer import TOKEN_SUBPROTOCOL, new_token
 from tests.conftest import wait_until
 from tests.peer import Peer, Transcript
 from tests.server.test_app import ask, exchange

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dockerexec_ws.server.access.identity import PEER_CERTIFICATE, Authenticator, Environ, Identity
-from dockerexec_ws.server.access.peer import TrustedProxies, allowed_host, is_loopback, parse_address, same_origin
-from dockerexec_ws.server.access.rate import Rate
-from dockerexec_ws.server.policy import Narrowing
+from dockerexec_ws.access.identity import PEER_CERTIFICATE, Authenticator, Environ, Identity
+from dockerexec_ws.access.peer import TrustedProxies, allowed_host, is_loopback, parse_address, same_origin
+from dockerexec_ws.access.policy import Narrowing
+from dockerexec_ws.access.rate import Rate
 from dockerexec_ws.server.upgrade import RefusedError
 
 logger = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from dockerexec_ws.access.request import ExecRequest
 from dockerexec_ws.errors import RequestRefusedError
-from dockerexec_ws.server.request import ExecRequest
 
 Command = str | Sequence[str]
 """A pattern for a command's first word, whatever follows it; or all its words, exactly."""

@@ -15,8 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from dockerexec_ws.errors import SettingsError
-from dockerexec_ws.server.access.bearer import (
+from dockerexec_ws.access.bearer import (
     TOKEN_SUBPROTOCOL,
     SignedTokens,
     TokenFile,
@@ -24,7 +23,8 @@ from dockerexec_ws.server.access.bearer import (
     narrowing_of,
     new_token,
 )
-from dockerexec_ws.server.policy import Narrowing
+from dockerexec_ws.access.policy import Narrowing
+from dockerexec_ws.errors import SettingsError
 
 SECRET = "a secret of at least thirty-two bytes"
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from dockerexec_ws.access.identity import LOCAL_ADDRESS
+from dockerexec_ws.access.peer import TrustedProxies, allowed_host, is_loopback, same_origin
 from dockerexec_ws.errors import SettingsError
-from dockerexec_ws.server.access.identity import LOCAL_ADDRESS
-from dockerexec_ws.server.access.peer import TrustedProxies, allowed_host, is_loopback, same_origin
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import gevent
 import pytest
 
 from dockerexec_ws import ContainerNotFoundError, DockerExecServer, SettingsError
+from dockerexec_ws.access import targets as targets_module
+from dockerexec_ws.access.identity import Identity
+from dockerexec_ws.access.policy import Narrowing
 from dockerexec_ws.engine.client import Engine
-from dockerexec_ws.server import targets as targets_module
-from dockerexec_ws.server.access.identity import Identity
-from dockerexec_ws.server.policy import Narrowing
 from tests.conftest import processes, running_container, wait_until
 from tests.peer import HandshakeError, Peer
 from tests.standin import StandInEngine, frame

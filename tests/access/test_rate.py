@@ -1,5 +1,5 @@
-from dockerexec_ws.server.access import rate as rate_module
-from dockerexec_ws.server.access.rate import Rate
+from dockerexec_ws.access import rate as rate_module
+from dockerexec_ws.access.rate import Rate
 
 
 def test_so_many_in_a_window(monkeypatch):

@@ -16,9 +16,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from dockerexec_ws.access.identity import Environ, Identity
+from dockerexec_ws.access.policy import Narrowing
 from dockerexec_ws.errors import SettingsError
-from dockerexec_ws.server.access.identity import Environ, Identity
-from dockerexec_ws.server.policy import Narrowing
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from dockerexec_ws.server.policy import Narrowing
+from dockerexec_ws.access.policy import Narrowing
 
 Environ = dict[str, Any]
 """A WSGI environ (PEP 3333)."""

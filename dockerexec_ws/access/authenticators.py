@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from dockerexec_ws.server.access.admission import ProxyHeader
-from dockerexec_ws.server.access.bearer import SignedTokens, TokenFile
-from dockerexec_ws.server.access.identity import Authenticator
+from dockerexec_ws.access.admission import ProxyHeader
+from dockerexec_ws.access.bearer import SignedTokens, TokenFile
+from dockerexec_ws.access.identity import Authenticator
 from dockerexec_ws.server.settings import Settings
 
 

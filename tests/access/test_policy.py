@@ -4,9 +4,9 @@ import time
 
 import pytest
 
+from dockerexec_ws.access.policy import Narrowing, Policy
+from dockerexec_ws.access.request import ExecRequest
 from dockerexec_ws.errors import RequestRefusedError
-from dockerexec_ws.server.policy import Narrowing, Policy
-from dockerexec_ws.server.request import ExecRequest
 
 
 def refused(check, **fields):

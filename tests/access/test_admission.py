@@ -13,10 +13,10 @@ import pytest
 from gevent.pywsgi import WSGIServer
 
 from dockerexec_ws import DockerExecServer, Handler, SettingsError, create_app
-from dockerexec_ws.server.access.admission import MOST_FAILURES
-from dockerexec_ws.server.access.bearer import TOKEN_SUBPROTOCOL, new_token
-from dockerexec_ws.server.access.identity import Identity
-from dockerexec_ws.server.policy import Narrowing
+from dockerexec_ws.access.admission import MOST_FAILURES
+from dockerexec_ws.access.bearer import TOKEN_SUBPROTOCOL, new_token
+from dockerexec_ws.access.identity import Identity
+from dockerexec_ws.access.policy import Narrowing
 from tests.conftest import wait_until
 from tests.peer import HandshakeError, Peer, Transcript
 from tests.test_cli import run, running

@@ -2,8 +2,8 @@
 
 import pytest
 
+from dockerexec_ws.access.request import ExecRequest, parse_request
 from dockerexec_ws.errors import RequestRefusedError
-from dockerexec_ws.server.request import ExecRequest, parse_request
 
 
 @pytest.mark.parametrize(

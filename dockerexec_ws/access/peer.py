@@ -4,8 +4,8 @@ import ipaddress
 from collections.abc import Sequence
 from urllib.parse import SplitResult, urlsplit
 
+from dockerexec_ws.access.identity import LOCAL_ADDRESS, Environ
 from dockerexec_ws.errors import SettingsError
-from dockerexec_ws.server.access.identity import LOCAL_ADDRESS, Environ
 
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
