@@ -30,9 +30,9 @@ from dockerexec_ws.protocol.messages import error_message
 from dockerexec_ws.server.audit import AuditLog
 from dockerexec_ws.server.page import POLICY, UNBUILT, Answer, Page, is_for_page, policy_answer
 from dockerexec_ws.server.paths import Paths
-from dockerexec_ws.server.session import Cause, Session, SessionEnd
 from dockerexec_ws.server.settings import Settings
 from dockerexec_ws.server.upgrade import ANSWER_TIMEOUT, RefusedError, end_of_request, note_local_address, upgrade
+from dockerexec_ws.session.session import Cause, Session, SessionEnd
 
 logger = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from dockerexec_ws.access.peer import is_loopback
 from dockerexec_ws.errors import ListenError, SettingsError
 from dockerexec_ws.server.app import App
 from dockerexec_ws.server.http_server import HttpServer
-from dockerexec_ws.server.session import Session
 from dockerexec_ws.server.tls import TlsFiles
 from dockerexec_ws.server.upgrade import Handler
+from dockerexec_ws.session.session import Session
 
 
 class DockerExecServer:

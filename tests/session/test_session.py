@@ -11,7 +11,7 @@ import pytest
 
 from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.protocol.messages import Code
-from dockerexec_ws.server import session as session_module
+from dockerexec_ws.session import session as session_module
 from tests.conftest import processes, wait_until
 from tests.peer import HandshakeError, Peer, Transcript
 

@@ -3,7 +3,7 @@
 import pytest
 
 from dockerexec_ws import DockerExecServer
-from dockerexec_ws.server import session as session_module
+from dockerexec_ws.session import session as session_module
 from tests.peer import Peer, Transcript
 from tests.standin import StandInEngine, frame
 

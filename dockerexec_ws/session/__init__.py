@@ -1,0 +1,1 @@
+"""A session: one client, one exec, and the bytes between them."""
