@@ -26,8 +26,8 @@ from dockerexec_ws.engine.instance import Instance, default_state_dir
 from dockerexec_ws.engine.killer import Killer
 from dockerexec_ws.errors import AuditError, DockerExecError, NotPatchedError, QuotaError, SettingsError
 from dockerexec_ws.net.websocket import WebSocket
+from dockerexec_ws.observe.audit import AuditLog
 from dockerexec_ws.protocol.messages import error_message
-from dockerexec_ws.server.audit import AuditLog
 from dockerexec_ws.server.page import POLICY, UNBUILT, Answer, Page, is_for_page, policy_answer
 from dockerexec_ws.server.paths import Paths
 from dockerexec_ws.server.settings import Settings

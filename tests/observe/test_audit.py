@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from dockerexec_ws.errors import AuditError, SettingsError
-from dockerexec_ws.server.audit import AuditLog
+from dockerexec_ws.observe.audit import AuditLog
 
 
 def test_a_line_is_a_json_object(tmp_path):

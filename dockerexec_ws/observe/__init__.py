@@ -1,0 +1,1 @@
+"""Observers of sessions, such as the audit log."""
