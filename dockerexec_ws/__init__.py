@@ -18,9 +18,9 @@ if TYPE_CHECKING:
         NotPatchedError,
         SettingsError,
     )
-    from dockerexec_ws.server.app import create_app, mount
     from dockerexec_ws.server.server import DockerExecServer
-    from dockerexec_ws.server.upgrade import Handler
+    from dockerexec_ws.web.app import create_app, mount
+    from dockerexec_ws.web.upgrade import Handler
 
 _HOMES = {
     "ContainerNotFoundError": "dockerexec_ws.errors",
@@ -28,12 +28,12 @@ _HOMES = {
     "DockerExecServer": "dockerexec_ws.server.server",
     "EngineError": "dockerexec_ws.errors",
     "EngineUnavailableError": "dockerexec_ws.errors",
-    "Handler": "dockerexec_ws.server.upgrade",
+    "Handler": "dockerexec_ws.web.upgrade",
     "ListenError": "dockerexec_ws.errors",
     "NotPatchedError": "dockerexec_ws.errors",
     "SettingsError": "dockerexec_ws.errors",
-    "create_app": "dockerexec_ws.server.app",
-    "mount": "dockerexec_ws.server.app",
+    "create_app": "dockerexec_ws.web.app",
+    "mount": "dockerexec_ws.web.app",
 }
 
 __all__ = [

@@ -74,7 +74,7 @@ def test_every_part_has_its_place():
         ("from dockerexec_ws import server", "dockerexec_ws.server"),
         ("from . import flow", "dockerexec_ws.protocol.flow"),
         ("from .flow import FlowControl", "dockerexec_ws.protocol.flow.FlowControl"),
-        ("from ..server import app", "dockerexec_ws.server.app"),
+        ("from ..server import app", "dockerexec_ws.web.app"),
         ("from .. import cli", "dockerexec_ws.cli"),
     ],
 )

@@ -207,7 +207,7 @@ def test_the_metadata(wheel):
 
 
 def test_the_wheel_alone_is_what_runs(bin_folder):
-    program = "import dockerexec_ws.server.app as module; print(module.__file__)"
+    program = "import dockerexec_ws.web.app as module; print(module.__file__)"
     path = pathlib.Path(run(bin_folder / "python", "-c", program, cwd=bin_folder).strip())
     assert path.is_relative_to(bin_folder.parent)
 

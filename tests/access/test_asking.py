@@ -376,7 +376,7 @@ def test_the_audit_log(serve, container, docker_api, tmp_path):
 
 
 def test_a_stranger_cannot_fill_the_audit_log(serve, tmp_path, monkeypatch):
-    monkeypatch.setattr("dockerexec_ws.server.app.LOGGED_REFUSALS", 3)
+    monkeypatch.setattr("dockerexec_ws.web.app.LOGGED_REFUSALS", 3)
     server = serve(audit_log=tmp_path / "audit")
     for _ in range(5):
         with pytest.raises(HandshakeError):

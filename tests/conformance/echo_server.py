@@ -13,7 +13,7 @@ import logging
 from gevent.pywsgi import WSGIServer
 
 from dockerexec_ws.errors import ConnectionClosedError
-from dockerexec_ws.server.upgrade import Handler, RefusedError, end_of_request, upgrade
+from dockerexec_ws.web.upgrade import Handler, RefusedError, end_of_request, upgrade
 
 MAX_SIZE = 32 * 1024 * 1024  # bytes; the suite's largest message has 16 MiB
 

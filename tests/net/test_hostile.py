@@ -17,7 +17,7 @@ import dockerexec_ws
 from dockerexec_ws import DockerExecServer
 from dockerexec_ws.access.bearer import new_token
 from dockerexec_ws.protocol.messages import Code
-from dockerexec_ws.server.page import UNBUILT
+from dockerexec_ws.web.page import UNBUILT
 from tests.standin import StandInEngine
 
 PAGE = pathlib.Path(dockerexec_ws.__file__).parent / "page"
@@ -88,7 +88,7 @@ PAGES = {
 @pytest.fixture
 def engine(tmp_path, monkeypatch):
     # The one exec that a server has on its own account: whether it will be able to end others.
-    monkeypatch.setattr("dockerexec_ws.server.app.Killer.check", lambda *_: None)
+    monkeypatch.setattr("dockerexec_ws.web.app.Killer.check", lambda *_: None)
     with StandInEngine(tmp_path / "engine.sock") as engine:
         yield engine
 

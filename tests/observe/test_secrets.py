@@ -11,7 +11,7 @@ import pytest
 from dockerexec_ws.access.bearer import TOKEN_SUBPROTOCOL, new_token
 from tests.conftest import wait_until
 from tests.peer import Peer, Transcript
-from tests.server.test_app import ask, exchange
+from tests.web.test_app import ask, exchange
 
 PATH = "planted-path"
 VALUE = "planted-value"

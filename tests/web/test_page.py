@@ -23,9 +23,9 @@ from dockerexec_ws.access.admission import MOST_FAILURES
 from dockerexec_ws.access.authenticators import authenticators_of, token_need
 from dockerexec_ws.access.identity import Identity
 from dockerexec_ws.access.policy import Narrowing, Policy, offered_commands
-from dockerexec_ws.server import app as app_module
-from dockerexec_ws.server import page as page_module
 from dockerexec_ws.server.settings import Settings
+from dockerexec_ws.web import app as app_module
+from dockerexec_ws.web import page as page_module
 from tests.access.test_admission import bearer, token_file  # noqa: F401  # a fixture
 from tests.conftest import needs_page, wait_until
 from tests.peer import HandshakeError, Peer, Transcript
