@@ -18,14 +18,14 @@ if TYPE_CHECKING:
         NotPatchedError,
         SettingsError,
     )
-    from dockerexec_ws.server.server import DockerExecServer
+    from dockerexec_ws.serve.server import DockerExecServer
     from dockerexec_ws.web.app import create_app, mount
     from dockerexec_ws.web.upgrade import Handler
 
 _HOMES = {
     "ContainerNotFoundError": "dockerexec_ws.errors",
     "DockerExecError": "dockerexec_ws.errors",
-    "DockerExecServer": "dockerexec_ws.server.server",
+    "DockerExecServer": "dockerexec_ws.serve.server",
     "EngineError": "dockerexec_ws.errors",
     "EngineUnavailableError": "dockerexec_ws.errors",
     "Handler": "dockerexec_ws.web.upgrade",

@@ -13,7 +13,7 @@ from dockerexec_ws.access.bearer import new_token
 from dockerexec_ws.client import ConnectionLost, EngineError, ServerShutdown, SessionRefused, connect, run, session
 from tests.conftest import processes, wait_until
 from tests.relay import relay
-from tests.server.test_tls import Files
+from tests.serve.test_tls import Files
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from gevent.event import Event
 from dockerexec_ws.access.admission import certificate_name
 from dockerexec_ws.access.peer import is_loopback
 from dockerexec_ws.errors import ListenError, SettingsError
-from dockerexec_ws.server.http_server import HttpServer
-from dockerexec_ws.server.tls import TlsFiles
+from dockerexec_ws.serve.http_server import HttpServer
+from dockerexec_ws.serve.tls import TlsFiles
 from dockerexec_ws.session.session import Session
 from dockerexec_ws.web.app import App
 from dockerexec_ws.web.upgrade import Handler
