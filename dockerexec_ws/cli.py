@@ -17,10 +17,10 @@ from click.core import ParameterSource
 from dockerexec_ws import __version__
 from dockerexec_ws.access.bearer import new_token
 from dockerexec_ws.access.policy import Command
-from dockerexec_ws.config import TABLES, read_config
 from dockerexec_ws.errors import DockerExecError, SettingsError
 from dockerexec_ws.serve.server import DockerExecServer
-from dockerexec_ws.server.settings import LEAST_OUTPUT_LIMIT, ON_DISCONNECT, Settings
+from dockerexec_ws.settings.config import TABLES, read_config
+from dockerexec_ws.settings.settings import LEAST_OUTPUT_LIMIT, ON_DISCONNECT, Settings
 
 ENVIRONMENT_PREFIX = "DOCKEREXEC_WS"
 

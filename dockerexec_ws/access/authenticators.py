@@ -6,7 +6,7 @@ from pathlib import Path
 from dockerexec_ws.access.admission import ProxyHeader
 from dockerexec_ws.access.bearer import SignedTokens, TokenFile
 from dockerexec_ws.access.identity import Authenticator
-from dockerexec_ws.server.settings import Settings
+from dockerexec_ws.settings.settings import Settings
 
 
 def authenticators_of(settings: Settings) -> list[Authenticator]:

@@ -27,7 +27,7 @@ class DockerExecServer:
     *host* and *port* are where to listen (port 0 takes a free one), unless *listener*, a socket that listens already,
     is given. *handshake_timeout* is the seconds within which a request's head has to be complete. *certfile* and
     *keyfile* (PEM) make it speak TLS; with *client_ca* a client's certificate tells who it is. The other options are
-    those of ``dockerexec_ws.server.settings.Settings``.
+    those of ``dockerexec_ws.settings.settings.Settings``.
 
     Raises SettingsError.
     """

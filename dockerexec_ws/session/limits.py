@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 
 from dockerexec_ws.errors import LimitExceededError
-from dockerexec_ws.server.settings import Settings
+from dockerexec_ws.settings.settings import Settings
 
 
 class Limits:

@@ -52,10 +52,10 @@ from dockerexec_ws.protocol.messages import (
     parse_client_message,
     stopped_message,
 )
-from dockerexec_ws.server.settings import Settings
 from dockerexec_ws.session.limits import Limits
 from dockerexec_ws.session.output import OutputBuffer
 from dockerexec_ws.session.stdin import StdinBuffer
+from dockerexec_ws.settings.settings import Settings
 
 logger = logging.getLogger(__name__)
 

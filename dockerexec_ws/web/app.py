@@ -28,8 +28,8 @@ from dockerexec_ws.errors import AuditError, DockerExecError, NotPatchedError, Q
 from dockerexec_ws.net.websocket import WebSocket
 from dockerexec_ws.observe.audit import AuditLog
 from dockerexec_ws.protocol.messages import error_message
-from dockerexec_ws.server.settings import Settings
 from dockerexec_ws.session.session import Cause, Session, SessionEnd
+from dockerexec_ws.settings.settings import Settings
 from dockerexec_ws.web.page import POLICY, UNBUILT, Answer, Page, is_for_page, policy_answer
 from dockerexec_ws.web.paths import Paths
 from dockerexec_ws.web.upgrade import ANSWER_TIMEOUT, RefusedError, end_of_request, note_local_address, upgrade

@@ -19,7 +19,7 @@ from dockerexec_ws.access.identity import Identity
 from dockerexec_ws.access.policy import Narrowing
 from tests.conftest import wait_until
 from tests.peer import HandshakeError, Peer, Transcript
-from tests.test_cli import run, running
+from tests.settings.test_cli import run, running
 
 OURS = "10.231.7.1"  # of the cable
 

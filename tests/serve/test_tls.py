@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 from dockerexec_ws import SettingsError
 from tests.conftest import wait_until
 from tests.peer import HandshakeError, Peer, Transcript
-from tests.test_cli import running
+from tests.settings.test_cli import running
 
 
 class Files:

@@ -5,8 +5,8 @@ import time
 import gevent
 import pytest
 
-from dockerexec_ws.server.settings import Settings
 from dockerexec_ws.session.limits import Limits
+from dockerexec_ws.settings.settings import Settings
 from tests.conftest import processes, wait_until
 from tests.peer import Peer, Transcript
 

@@ -23,7 +23,7 @@ from dockerexec_ws.access.admission import MOST_FAILURES
 from dockerexec_ws.access.authenticators import authenticators_of, token_need
 from dockerexec_ws.access.identity import Identity
 from dockerexec_ws.access.policy import Narrowing, Policy, offered_commands
-from dockerexec_ws.server.settings import Settings
+from dockerexec_ws.settings.settings import Settings
 from dockerexec_ws.web import app as app_module
 from dockerexec_ws.web import page as page_module
 from tests.access.test_admission import bearer, token_file  # noqa: F401  # a fixture

@@ -18,7 +18,7 @@ from dockerexec_ws import __version__
 from dockerexec_ws.access.bearer import new_token
 from tests.client.terminal.commands import CLIENT, environment, one_line, run, start
 from tests.conftest import ROOT, processes, wait_until
-from tests.test_cli import running
+from tests.settings.test_cli import running
 
 OWN_FAILURE = 125
 

@@ -15,7 +15,7 @@ from dockerexec_ws.client.terminal.raw_mode import Terminal
 from tests.client.terminal.commands import CLIENT, environment
 from tests.client.terminal.tmux import Screen
 from tests.conftest import processes, wait_until
-from tests.test_cli import running
+from tests.settings.test_cli import running
 
 USABLE = "1 0 0 0 0 0 23"  # the cursor is shown, and nothing else is on
 

@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from dockerexec_ws import cli
-from dockerexec_ws.config import TABLES
+from dockerexec_ws.settings.config import TABLES
 from tests.peer import Peer, Transcript
-from tests.test_cli import run, running
+from tests.settings.test_cli import run, running
 
 NOWHERE = "tcp://127.0.0.1:1"
 

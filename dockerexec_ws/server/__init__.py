@@ -1,1 +1,0 @@
-"""The server floor: WebSocket, session, application, and the ways to run it."""

@@ -1,0 +1,1 @@
+"""The options: how they are declared, read and checked."""
