@@ -16,11 +16,17 @@ PACKAGE = pathlib.Path(dockerexec_ws.__file__).parent
 FLOORS = {
     "errors": set(),
     "protocol": {"protocol"},
-    "engine": {"protocol", "engine", "errors"},
-    "server": {"protocol", "engine", "server", "errors"},
+    "net": {"net", "errors"},
+    "engine": {"protocol", "net", "engine", "errors"},
+    "access": {"protocol", "engine", "access", "errors"},
+    "settings": {"engine", "access", "settings", "errors"},
+    "session": {"protocol", "net", "engine", "access", "settings", "session", "errors"},
+    "observe": {"protocol", "access", "session", "observe", "errors"},
+    "web": {"protocol", "net", "engine", "access", "settings", "session", "observe", "web", "errors"},
+    "serve": {"net", "access", "settings", "session", "web", "serve", "errors"},
     "client": {"protocol", "client", "errors"},
 }
-TOP = {"__init__", "__main__", "cli", "config", "wsgi"}
+TOP = {"__init__", "__main__", "cli", "wsgi"}
 
 # No I/O, no clock, no concurrency: nothing that could make a pure module's answer depend on more than its arguments.
 PURE = {"codecs", "collections", "dataclasses", "enum", "itertools", "re", "string", "struct", "typing", "unicodedata"}
@@ -71,10 +77,10 @@ def test_every_part_has_its_place():
         ("import gevent.pool", "gevent.pool"),
         ("def f():\n    import docker", "docker"),
         ("if TYPE_CHECKING:\n    from socket import socket", "socket.socket"),
-        ("from dockerexec_ws import server", "dockerexec_ws.server"),
+        ("from dockerexec_ws import serve", "dockerexec_ws.serve"),
         ("from . import flow", "dockerexec_ws.protocol.flow"),
         ("from .flow import FlowControl", "dockerexec_ws.protocol.flow.FlowControl"),
-        ("from ..server import app", "dockerexec_ws.web.app"),
+        ("from ..web import app", "dockerexec_ws.web.app"),
         ("from .. import cli", "dockerexec_ws.cli"),
     ],
 )
@@ -115,14 +121,14 @@ def test_the_client_needs_no_gevent_and_no_docker():
         "requests",
         "geventwebsocket",
         "dockerexec_ws.engine",
-        "dockerexec_ws.server",
+        *(f"dockerexec_ws.{room}" for room in set(FLOORS) - FLOORS["client"]),
     }
 
 
 @each_module
-def test_only_the_ways_to_run_import_cli_config_and_wsgi(path):
-    upward = {part_of(name) for name in MODULES[path]} & {"cli", "config", "wsgi", "__main__"}
-    allowed = {"__main__": {"cli"}, "wsgi": {"cli"}, "cli": {"config"}}.get(part_of(name_of(path)), set())
+def test_only_the_ways_to_run_import_cli_and_wsgi(path):
+    upward = {part_of(name) for name in MODULES[path]} & {"cli", "wsgi", "__main__"}
+    allowed = {"__main__": {"cli"}, "wsgi": {"cli"}}.get(part_of(name_of(path)), set())
     assert upward <= allowed
 
 

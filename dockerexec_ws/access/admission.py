@@ -10,7 +10,7 @@ from dockerexec_ws.access.identity import PEER_CERTIFICATE, Authenticator, Envir
 from dockerexec_ws.access.peer import TrustedProxies, allowed_host, is_loopback, parse_address, same_origin
 from dockerexec_ws.access.policy import Narrowing
 from dockerexec_ws.access.rate import Rate
-from dockerexec_ws.web.upgrade import RefusedError
+from dockerexec_ws.access.refusal import RefusedError
 
 logger = logging.getLogger(__name__)
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from dockerexec_ws.engine.client import Engine, ExecState
-from dockerexec_ws.engine.stream import READ_SIZE, Bytes, HijackedStream
+from dockerexec_ws.engine.stream import Bytes, HijackedStream
 from dockerexec_ws.errors import EngineError, EngineTimeoutError, EngineUnavailableError
+from dockerexec_ws.net.buffers import READ_SIZE
 
 RESIZE_TIMEOUT = 5.0
 """Seconds within which a resize is tried again: the exec may not have started yet."""

@@ -21,8 +21,8 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from dockerexec_ws.engine.stream import READ_SIZE, ReadBuffer
 from dockerexec_ws.errors import ConnectionClosedError
+from dockerexec_ws.net.buffers import READ_SIZE, ReadBuffer
 from dockerexec_ws.net.keepalive import Keepalive, Verdict
 from dockerexec_ws.net.pacing import take_turn
 

@@ -27,7 +27,6 @@ from dockerexec_ws.engine.client import Engine
 from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.engine.killer import Killer
 from dockerexec_ws.engine.output import read_output
-from dockerexec_ws.engine.stream import READ_SIZE
 from dockerexec_ws.errors import (
     ConnectionClosedError,
     DockerExecError,
@@ -35,6 +34,7 @@ from dockerexec_ws.errors import (
     EngineUnavailableError,
     LimitExceededError,
 )
+from dockerexec_ws.net.buffers import READ_SIZE
 from dockerexec_ws.net.websocket import WebSocket
 from dockerexec_ws.protocol.flow import FlowControl
 from dockerexec_ws.protocol.framing import FramingError

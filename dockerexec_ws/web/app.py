@@ -19,6 +19,7 @@ from dockerexec_ws.access.authenticators import authenticators_of, token_need
 from dockerexec_ws.access.identity import Environ
 from dockerexec_ws.access.policy import Policy, offered_commands
 from dockerexec_ws.access.rate import Rate
+from dockerexec_ws.access.refusal import RefusedError
 from dockerexec_ws.access.request import parse_request
 from dockerexec_ws.access.targets import AllowedContainers, FixedContainer, Targets
 from dockerexec_ws.engine.client import Engine, engine_address
@@ -32,7 +33,7 @@ from dockerexec_ws.session.session import Cause, Session, SessionEnd
 from dockerexec_ws.settings.settings import Settings
 from dockerexec_ws.web.page import POLICY, UNBUILT, Answer, Page, is_for_page, policy_answer
 from dockerexec_ws.web.paths import Paths
-from dockerexec_ws.web.upgrade import ANSWER_TIMEOUT, RefusedError, end_of_request, note_local_address, upgrade
+from dockerexec_ws.web.upgrade import ANSWER_TIMEOUT, end_of_request, note_local_address, upgrade
 
 logger = logging.getLogger(__name__)
 

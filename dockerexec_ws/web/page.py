@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from dockerexec_ws.access.identity import Environ
+from dockerexec_ws.access.refusal import RefusedError
 from dockerexec_ws.web.paths import ASSETS
-from dockerexec_ws.web.upgrade import RefusedError
 
 POLICY = f"{ASSETS}policy.json"
 """Where, below the application's path, a client is told what it may ask for."""

@@ -19,14 +19,14 @@ from geventwebsocket.handler import WebSocketHandler
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidHeader
 from websockets.extensions.permessage_deflate import enable_server_permessage_deflate
-from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from dockerexec_ws.access.identity import LOCAL_ADDRESS, PEER_CERTIFICATE, SUBPROTOCOL, Environ
-from dockerexec_ws.engine.stream import buffered
+from dockerexec_ws.access.refusal import RefusedError
+from dockerexec_ws.net.buffers import buffered
 from dockerexec_ws.net.websocket import WebSocket, protocol_logger
 
 ANSWER_TIMEOUT = "dockerexec_ws.answer_timeout"
@@ -36,32 +36,6 @@ _TAKE_SOCKET = "dockerexec_ws.take_socket"
 _VERSION = "13"
 _LONGEST_LINE = 8192  # bytes; pywsgi answers 414 from here on
 _SWITCHED = b"101 Switching Protocols"
-
-
-class RefusedError(Exception):
-    """The request does not become a WebSocket; carries the HTTP response to give.
-
-    *close_code* (RFC 6455 section 7.4) is for a peer that has been upgraded before the application was asked.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        text: str,
-        headers: Sequence[tuple[str, str]] = (),
-        *,
-        close_code: int = CloseCode.POLICY_VIOLATION,
-    ) -> None:
-        super().__init__(f"{status} {text}")
-        self.status = f"{status} {http.HTTPStatus(status).phrase}"
-        self.body = f"{text}\n".encode()
-        self.headers = [
-            *headers,
-            ("Content-Type", "text/plain; charset=utf-8"),
-            ("Content-Length", str(len(self.body))),
-        ]
-        self.text = text
-        self.close_code = close_code
 
 
 class Handler(WebSocketHandler):  # type: ignore[misc]  # it has no types

@@ -12,8 +12,9 @@ import logging
 
 from gevent.pywsgi import WSGIServer
 
+from dockerexec_ws.access.refusal import RefusedError
 from dockerexec_ws.errors import ConnectionClosedError
-from dockerexec_ws.web.upgrade import Handler, RefusedError, end_of_request, upgrade
+from dockerexec_ws.web.upgrade import Handler, end_of_request, upgrade
 
 MAX_SIZE = 32 * 1024 * 1024  # bytes; the suite's largest message has 16 MiB
 

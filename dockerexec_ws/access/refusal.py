@@ -1,0 +1,32 @@
+"""The answer to a request that is refused before it becomes a WebSocket."""
+
+import http
+from collections.abc import Sequence
+
+from websockets.frames import CloseCode
+
+
+class RefusedError(Exception):
+    """The request does not become a WebSocket; carries the HTTP response to give.
+
+    *close_code* (RFC 6455 section 7.4) is for a peer that has been upgraded before the application was asked.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        text: str,
+        headers: Sequence[tuple[str, str]] = (),
+        *,
+        close_code: int = CloseCode.POLICY_VIOLATION,
+    ) -> None:
+        super().__init__(f"{status} {text}")
+        self.status = f"{status} {http.HTTPStatus(status).phrase}"
+        self.body = f"{text}\n".encode()
+        self.headers = [
+            *headers,
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Content-Length", str(len(self.body))),
+        ]
+        self.text = text
+        self.close_code = close_code
