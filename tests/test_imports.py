@@ -18,7 +18,7 @@ FLOORS = {
     "protocol": {"protocol"},
     "net": {"net", "errors"},
     "engine": {"protocol", "net", "engine", "errors"},
-    "access": {"protocol", "engine", "access", "errors"},
+    "access": {"protocol", "engine", "settings", "access", "errors"},
     "settings": {"engine", "access", "settings", "errors"},
     "session": {"protocol", "net", "engine", "access", "settings", "session", "errors"},
     "observe": {"protocol", "access", "session", "observe", "errors"},
