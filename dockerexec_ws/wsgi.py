@@ -6,7 +6,7 @@ from types import FrameType
 
 import gevent
 
-from dockerexec_ws.cli import app_settings_from_environment
+from dockerexec_ws.settings.flags import app_settings_from_environment
 from dockerexec_ws.web.app import create_app
 
 _container, _options = app_settings_from_environment()

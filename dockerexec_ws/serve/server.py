@@ -4,7 +4,6 @@ import errno
 import logging
 import socket
 from collections.abc import Callable
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -17,6 +16,8 @@ from dockerexec_ws.errors import ListenError, SettingsError
 from dockerexec_ws.serve.http_server import HttpServer
 from dockerexec_ws.serve.tls import TlsFiles
 from dockerexec_ws.session.session import Session
+from dockerexec_ws.settings.schema import ListenSettings
+from dockerexec_ws.settings.settings import take
 from dockerexec_ws.web.app import App
 from dockerexec_ws.web.upgrade import Handler
 
@@ -24,10 +25,8 @@ from dockerexec_ws.web.upgrade import Handler
 class DockerExecServer:
     """Serves sessions in the container *container_id* (a name or id) at ``url``.
 
-    *host* and *port* are where to listen (port 0 takes a free one), unless *listener*, a socket that listens already,
-    is given. *handshake_timeout* is the seconds within which a request's head has to be complete. *certfile* and
-    *keyfile* (PEM) make it speak TLS; with *client_ca* a client's certificate tells who it is. The other options are
-    those of ``dockerexec_ws.settings.settings.Settings``.
+    *listener* is a socket that listens already; without one the server listens on *host* and *port*. The options are
+    those of ``ListenSettings`` and of the other records in ``dockerexec_ws.settings.schema``.
 
     Raises SettingsError.
     """
@@ -36,31 +35,24 @@ class DockerExecServer:
         self,
         container_id: str | None = None,
         *,
-        host: str = "127.0.0.1",
-        port: int = 8080,
         listener: socket.socket | None = None,
-        handshake_timeout: float = Handler.request_timeout,
-        certfile: Path | str | None = None,
-        keyfile: Path | str | None = None,
-        client_ca: Path | str | None = None,
         **options: Any,
     ) -> None:
-        if not handshake_timeout > 0:
-            raise SettingsError("handshake_timeout must be more than 0 seconds")
-        if bool(certfile) != bool(keyfile) or (client_ca and not certfile):
-            raise SettingsError("certfile and keyfile come together, and client_ca with them")
-        self._tls = TlsFiles(certfile, keyfile, client_ca) if certfile and keyfile else None
-        if client_ca:
+        listen = take(ListenSettings, options)
+        self._tls = None
+        if listen.certfile and listen.keyfile:
+            self._tls = TlsFiles(listen.certfile, listen.keyfile, listen.client_ca)
+        if listen.client_ca:
             options["authenticators"] = [*options.get("authenticators", ()), certificate_name]
         self._app = App(container_id, **options)
         self._allow_unauthenticated = bool(options.get("allow_unauthenticated"))
-        self._handshake_timeout = handshake_timeout
+        self._handshake_timeout = listen.handshake_timeout
         self._tls_context = self._tls.context() if self._tls else None
-        self._host = host
-        self._port = port
+        self._host = listen.host
+        self._port = listen.port
         self._listener = listener
         self._refuse_strangers()
-        self._handler_class = type("Handler", (Handler,), {"request_timeout": handshake_timeout})
+        self._handler_class = type("Handler", (Handler,), {"request_timeout": listen.handshake_timeout})
         self._server: HttpServer | None = None  # once it has started
         self._stopped = Event()
 

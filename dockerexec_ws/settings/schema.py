@@ -90,9 +90,7 @@ class EngineSettings(Record):
     docker_host: str | None = option(
         None, Text(), "The engine, as in DOCKER_HOST (unix:///PATH, tcp://HOST:PORT).", metavar="URL"
     )
-    docker_socket: Path | str | None = option(
-        None, TextPath(), "The engine, as the path of its unix socket.", metavar="PATH"
-    )
+    docker_socket: str | None = option(None, TextPath(), "The engine, as the path of its unix socket.", metavar="PATH")
     engine_timeout: float = option(30.0, Seconds(positive=True), "Seconds the engine has to answer each request.")
 
 

@@ -60,7 +60,7 @@ class App:
     """The application, as ``create_app`` makes it of ``Settings``; nothing is asked of the engine before ``start``."""
 
     def __init__(self, container_id: str | None = None, **options: Any) -> None:
-        self._settings = settings = Settings(**options)
+        self._settings = settings = Settings.of(container_id, options)
         if bool(container_id) == bool(settings.allow_container or settings.allow_container_label):
             raise SettingsError(
                 "give either one container for all sessions, by its name (which is not empty), or those among which "

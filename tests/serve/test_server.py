@@ -98,3 +98,16 @@ def test_serve_forever_ends_with_close(docker_host, container):
     server.close()
     with pytest.raises(ConnectionRefusedError):
         Peer(url, "true")
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"handshake_timeout": float("inf")}, "handshake_timeout: inf is not allowed here. Give a finite number"),
+        ({"port": "80"}, "port: the string '80' is not allowed here. Give a whole number from 0 to 65535."),
+        ({"prot": 80}, "prot is not an option. Did you mean port?"),
+    ],
+)
+def test_a_wrong_setting_says_what_to_do(options, text):
+    with pytest.raises(SettingsError, match=text):
+        DockerExecServer("c", **options)

@@ -11,6 +11,7 @@ import gevent
 import pytest
 
 from dockerexec_ws import __version__
+from dockerexec_ws.settings.schema import TABLES
 from tests.conftest import ROOT, processes, wait_until
 from tests.peer import HandshakeError, Peer, Transcript
 
@@ -62,6 +63,14 @@ def test_help_names_every_option_and_its_variable():
     ):
         assert f"--{option}" in result.stdout
     assert "DOCKEREXEC_WS_MAX_SESSIONS" in result.stdout
+
+
+def test_help_is_grouped_by_the_tables_and_fits_without_a_terminal():
+    result = run("--help", COLUMNS="200")
+    headings = [line for line in result.stdout.splitlines() if line.endswith(":") and not line.startswith(" ")]
+    assert headings == [*(f"{table.capitalize()}:" for table in TABLES), "Other options:", "Commands:"]
+    assert max(map(len, result.stdout.splitlines())) <= 120
+    assert "\x1b" not in result.stdout
 
 
 def test_a_variable_that_only_looks_like_an_options():
@@ -138,7 +147,7 @@ def test_usage_errors(arguments, environment, text):
         ([], {"DOCKEREXEC_WS_DOCKER_HOST": "tcp://127.0.0.1:1", "DOCKEREXEC_WS_DOCKER_SOCKET": "/x"}, "not both"),
         (["--docker-host", "tcp://127.0.0.1:1"], {}, "no Docker Engine answers at tcp://127.0.0.1:1"),
         (["--docker-host", "ssh://x"], {}, "ssh"),
-        (["--grace", "inf"], {}, "grace must be a number"),
+        (["--grace", "inf"], {}, "grace: inf is not allowed here. Give a finite number of seconds"),
         (["--docker-socket", "/nonexistent"], {}, "no Docker Engine answers at unix:///nonexistent"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from dockerexec_ws import cli
-from dockerexec_ws.settings.config import TABLES
+from dockerexec_ws.settings.schema import TABLES
 from tests.peer import Peer, Transcript
 from tests.settings.test_cli import run, running
 
@@ -285,7 +285,7 @@ def test_what_does_not_go_together(write, text, keys):
         (b"[server]\nport = \n", "line 2"),
         (b"[server]\n\nport = 1\nport = 2\n", "line 4"),
         (b"[server\n", "line 1"),
-        (b"[server]\nhost = '\xff'\n", "no TOML"),
+        (b"[server]\nhost = '\xff'\n", "not TOML"),
     ],
 )
 def test_what_is_no_toml(tmp_path, content, place):

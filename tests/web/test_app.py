@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 import socket
 import struct
 from urllib.parse import urlsplit
@@ -218,10 +219,30 @@ def test_stdin_is_in_no_log(serve, caplog):
         {"drain_timeout": -1},
         {"on_disconnect": "stay"},
         {"docker_socket": "/a", "docker_host": "unix:///b"},
+        {"max_sessions": True},
+        {"page": "no"},
+        {"allow_origin": [1]},
+        {"authenticators": "token"},
     ],
 )
 def test_settings_that_make_no_sense(options):
     with pytest.raises(SettingsError):
+        create_app("c", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"max_sessions": 2.5}, "max_sessions: 2.5 is not allowed here. Give a whole number of at least 1."),
+        ({"max_sessions": "3"}, "max_sessions: the string '3' is not allowed here. Give a whole number of at least 1."),
+        ({"max_sesions": 3}, "max_sesions is not an option. Did you mean max_sessions?"),
+        ({"xyzzy": 3}, "xyzzy is not an option. dockerexec_ws.settings.schema lists them."),
+        ({"port": 80}, "port is an option of DockerExecServer only"),
+        ({"container": "d"}, "Give the container as the first argument."),
+    ],
+)
+def test_a_wrong_setting_says_what_to_do(options, text):
+    with pytest.raises(SettingsError, match=re.escape(text)):
         create_app("c", **options)
 
 
