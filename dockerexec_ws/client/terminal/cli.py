@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
+import cloup
 from click.shell_completion import get_completion_class
 
 from dockerexec_ws.client.terminal.ending import OWN_FAILURE, Ending
@@ -24,7 +25,7 @@ _COMPLETION_VARIABLE = "_DOCKEREXEC_WS_CLIENT_COMPLETE"
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-class _Command(click.Command):
+class _Command(cloup.Command):
     """Takes options before and after the URL, but none of the command's own for its own."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -61,49 +62,68 @@ def _print_completion(ctx: click.Context, _: click.Parameter, shell: str | None)
     ctx.exit()
 
 
-@click.command(
+@cloup.command(
     cls=_Command,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
-    epilog="Exit status: the command's; 125 if it could not be run, or was lost; 128 + N if signal N ended the client.",
+    epilog="Exit status: the command's; 125 if it could not be run, or its session was lost; 128 + N if signal N ended "
+    "the client.",
 )
 @click.argument("url")
 @click.argument("argv", metavar="[--] COMMAND...", nargs=-1, type=click.UNPROCESSED, required=True)
-@click.option(
-    "-t/",
-    "--tty/--no-tty",
-    "tty",
-    default=None,
-    help="Run it in a terminal. [default: if stdin and stdout are one]",
+@cloup.option_group(
+    "Command",
+    cloup.option(
+        "-t/",
+        "--tty/--no-tty",
+        "tty",
+        default=None,
+        help="Run the command in a terminal. [default: if stdin and stdout are terminals]",
+    ),
+    cloup.option(
+        "-i", "--interactive", is_flag=True, expose_value=False, help="Has no effect: stdin always goes to the command."
+    ),
+    cloup.option("-u", "--user", help="User to run the command as, if the server allows it."),
+    cloup.option(
+        "-e",
+        "--env",
+        multiple=True,
+        metavar="K[=V]",
+        help="Environment variable for the command. K alone passes on the value that it has here.",
+    ),
+    cloup.option("-w", "--workdir", help="Directory to run the command in."),
+    cloup.option("--privileged", is_flag=True, help="Run the command with all privileges."),
 )
-@click.option("-i", "--interactive", is_flag=True, expose_value=False, help="As always: stdin is the command's.")
-@click.option("-u", "--user", help="User it runs as, where the server allows it.")
-@click.option("-e", "--env", multiple=True, metavar="K[=V]", help="Environment variable; K alone takes it from here.")
-@click.option("-w", "--workdir", help="Folder it runs in.")
-@click.option("--privileged", is_flag=True, help="Run it with all privileges.")
-@click.option("--header", multiple=True, metavar="'K: V'", help="Header of the request; repeatable.")
-@click.option(
-    "--token-file",
-    type=_FILE,
-    help=f"File with the token that lets you in. [default: the environment's {TOKEN_VARIABLE}]",
+@cloup.option_group(
+    "Connection",
+    cloup.option("--header", multiple=True, metavar="'K: V'", help="Header of the request; repeatable."),
+    cloup.option(
+        "--token-file",
+        type=_FILE,
+        help=f"File with the token that lets you in. [default: the environment's {TOKEN_VARIABLE}]",
+    ),
+    cloup.option("--cafile", type=_FILE, help="Authorities (PEM) to verify the server with. [default: the system's]"),
+    cloup.option("--certfile", type=_FILE, help="Your certificate (PEM), if the server asks for one."),
+    cloup.option("--keyfile", type=_FILE, help="The certificate's key, unless --certfile contains it."),
+    cloup.option(
+        "--open-timeout",
+        type=click.FloatRange(0, min_open=True),
+        default=30.0,
+        show_default=True,
+        help="Seconds to wait for the command to run.",
+    ),
 )
-@click.option("--cafile", type=_FILE, help="Authorities (PEM) that vouch for the server. [default: the system's]")
-@click.option("--certfile", type=_FILE, help="Your certificate (PEM), if the server asks for one.")
-@click.option("--keyfile", type=_FILE, help="Its key, unless --certfile has it.")
-@click.option(
-    "--escape",
-    type=_Escape(),
-    default="~",
-    show_default=True,
-    help="With a terminal: this and a dot after a newline leave a session that hangs; ^X is Ctrl-X, 'none' none.",
+@cloup.option_group(
+    "Terminal",
+    cloup.option(
+        "--escape",
+        type=_Escape(),
+        default="~",
+        show_default=True,
+        help="Escape character. In a terminal, type it and a dot after a newline to leave a session that hangs. ^X is "
+        "Ctrl-X; 'none' turns it off.",
+    ),
 )
-@click.option(
-    "--open-timeout",
-    type=click.FloatRange(0, min_open=True),
-    default=30.0,
-    show_default=True,
-    help="Seconds within which the command has to run.",
-)
-@click.option(
+@cloup.option(
     "--completion",
     type=click.Choice(["bash", "zsh", "fish"]),
     is_eager=True,
@@ -126,9 +146,9 @@ def command(
     escape: bytes,
     **options: Any,
 ) -> Ending:
-    """Run COMMAND by the server at URL, as `docker exec` does here.
+    """Run COMMAND through the server at URL, as `docker exec` does locally.
 
-    stdin is the command's, too; </dev/null keeps it from reading it.
+    The command also gets stdin. Use </dev/null if it must not read it.
     """
     # Only now: --help and a completion do without TLS and WebSockets.
     from dockerexec_ws.client.process import Process, connect

@@ -368,6 +368,15 @@ def test_tls(serve, tmp_path):
 # Starting
 
 
+def test_help_is_grouped_and_fits_without_a_terminal():
+    done = subprocess.run([*CLIENT, "--help"], env=os.environ | {"COLUMNS": "200"}, capture_output=True, text=True)
+    lines = done.stdout.splitlines()
+    headings = [line for line in lines if line.endswith(":") and not line.startswith(" ")]
+    assert headings == ["Command:", "Connection:", "Terminal:", "Other options:"]
+    assert max(map(len, lines)) <= 120
+    assert "\x1b" not in done.stdout
+
+
 @pytest.mark.parametrize("words", [["--version"], ["--help"]])
 def test_what_needs_no_session_loads_no_more_than_it_needs(words):
     program = (
