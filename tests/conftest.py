@@ -5,6 +5,7 @@ from gevent import monkey
 monkey.patch_all()
 
 import contextlib
+import fcntl
 import gc
 import os
 import pathlib
@@ -13,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import warnings
 
 import docker
@@ -23,7 +25,8 @@ from gevent.util import print_run_info
 from dockerexec_ws import DockerExecServer
 from tests.peer import Peer
 
-ROOT = pathlib.Path(__file__).parent.parent
+TESTS = pathlib.Path(__file__).parent
+ROOT = TESTS.parent
 IMAGE = "dockerexec-ws-demo:1"
 LABEL = "dockerexec-ws.test"
 # Every wait of a test is bounded by this; slow machines scale it.
@@ -31,6 +34,7 @@ TIMEOUT = 60 * float(os.environ.get("DOCKEREXEC_WS_TEST_TIME_SCALE", "1"))
 needs_page = pytest.mark.skipif(
     not (ROOT / "dockerexec_ws/page/vendor").is_dir(), reason="the page is not built: install Node.js with npm"
 )
+CABLE_LOCK = pathlib.Path(tempfile.gettempdir()) / "dockerexec-ws-test-cable.lock"
 IN_CI = os.environ.get("CI") == "true"
 
 
@@ -38,6 +42,13 @@ IN_CI = os.environ.get("CI") == "true"
 for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _handler)
+
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # In a worker of pytest-xdist the main greenlet waits for a native thread to bring the next test. gevent takes a
+    # loop without any handle for a deadlock, so give the loop a timer.
+    _awake = gevent.get_hub().loop.timer(1, repeat=1)
+    _awake.start(lambda: None)
 
 
 class HangingTestError(BaseException):
@@ -49,6 +60,9 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
+    for item in items:
+        if item.path.is_relative_to(TESTS / "faults") or item.path.is_relative_to(TESTS / "bench"):
+            item.add_marker("alone")
     if not config.getoption("--all"):
         kept = [item for item in items if "slow" not in item.keywords]
         config.hook.pytest_deselected(items=[item for item in items if "slow" in item.keywords])
@@ -189,7 +203,24 @@ def cable():
     if not shutil.which("ip"):
         pytest.skip("there is no ip: install iproute2")
     name = f"dew{secrets.token_hex(3)}"
+    # The addresses are fixed, so the machine has one cable at a time.
+    with CABLE_LOCK.open("w") as lock:
+        wait_until(lambda: _locked(lock), timeout=40)
+        with _plugged_in(name):
+            yield name
 
+
+def _locked(file):
+    """Lock *file* unless another process has it locked; return whether that was done."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _plugged_in(name):
     def ip(*arguments):
         subprocess.run(["ip", *arguments], check=True)
 
@@ -200,7 +231,7 @@ def cable():
         ip("link", "set", f"{name}0", "up")
         ip("-n", name, "addr", "add", "10.231.7.2/30", "dev", f"{name}1")
         ip("-n", name, "link", "set", f"{name}1", "up")
-        yield name
+        yield
         ip("link", "del", f"{name}0")  # at once; the namespace's end would do it some time later
     finally:
         ip("netns", "del", name)

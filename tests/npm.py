@@ -1,5 +1,6 @@
 """Packages from npm that tests need, installed once per checkout."""
 
+import fcntl
 import pathlib
 import shutil
 import subprocess
@@ -19,6 +20,13 @@ def install_packages(source):
     for program in ("node", "npm"):
         if not shutil.which(program):
             raise MissingError(f"there is no {program}: install Node.js with npm, from which these tests have packages")
+    _FOLDER.mkdir(exist_ok=True)
+    with (_FOLDER / f"{source.name}.lock").open("w") as lock:  # several test processes may want the packages
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _install(source)
+
+
+def _install(source):
     files = [source / "package.json", *source.glob("package-lock.json")]
     folder = _FOLDER / source.name
     # Written last: an installation that was broken off is done over.

@@ -9,6 +9,8 @@ import pytest
 import dockerexec_ws
 from tests.npm import MissingError, install_packages
 
+pytestmark = pytest.mark.lint
+
 PAGE = pathlib.Path(dockerexec_ws.__file__).parent / "page"
 
 

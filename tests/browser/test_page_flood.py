@@ -1,7 +1,11 @@
 """The page when a program writes without end: it takes every key, its memory is bounded, and Ctrl-C ends it."""
 
+import pytest
+
 from tests.browser.conftest import page_of
 from tests.conftest import wait_until
+
+pytestmark = pytest.mark.alone
 
 # How long each key waited before the page took it, in ms.
 CLOCK = """
