@@ -1,4 +1,4 @@
-"""``python -m dockerexec_ws`` and the console script: gevent patches the standard library before all other imports."""
+"""``python -m dockerexec_ws`` and the console script. gevent patches the standard library before any other import."""
 
 from gevent import monkey
 

@@ -1,4 +1,4 @@
-"""``app``, the WSGI application made from the environment, for ``gunicorn -k gevent dockerexec_ws.wsgi:app``."""
+"""``app``, a WSGI application set up from the environment, for ``gunicorn -k gevent dockerexec_ws.wsgi:app``."""
 
 import signal
 import threading
@@ -14,12 +14,12 @@ app = create_app(_container, **_options)
 
 
 def _close_at(number: int) -> None:
-    """Close the application when its worker process is told to end, before the worker does what it does then.
+    """Close the application when signal *number* tells its worker process to end, before the worker reacts itself.
 
-    gunicorn tells an application nothing, and kills the worker at the end of its graceful timeout.
+    gunicorn does not notify applications, and it kills the worker at the end of its graceful timeout.
     """
     ends = signal.getsignal(number)
-    if not callable(ends):  # the process has not been given a way to end; it is not for a module to do that
+    if not callable(ends):  # the process does not handle the signal, and a module should not change that
         return
 
     def close(number: int, frame: FrameType | None) -> None:
@@ -29,6 +29,6 @@ def _close_at(number: int) -> None:
     signal.signal(number, close)
 
 
-if threading.current_thread() is threading.main_thread():  # signals are that thread's
+if threading.current_thread() is threading.main_thread():  # only that thread can set signal handlers
     for _number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
         _close_at(_number)

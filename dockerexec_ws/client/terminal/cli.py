@@ -1,4 +1,4 @@
-"""The client's command line: its options, and what becomes of each."""
+"""The client's command line."""
 
 import logging
 import os
@@ -26,18 +26,18 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 class _Command(cloup.Command):
-    """Takes options before and after the URL, but none of the command's own for its own."""
+    """Take options before and after the URL, but leave the options of the command to it."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         given = list(args)
         try:
             rest = super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            hint = "" if "--" in given else " If it is the command's, put -- before the command."
+            hint = "" if "--" in given else " If it is an option of the command, put -- before the command."
             raise click.UsageError(f"{error.format_message()}{hint}", ctx) from error
         argv = ctx.params.get("argv", ())
         if argv and "--" not in given and tuple(given[-len(argv) :]) != argv:
-            raise click.UsageError("put -- before the command: it has options of its own", ctx)
+            raise click.UsageError("The command has options of its own. Put -- before it.", ctx)
         return rest
 
 
@@ -150,12 +150,14 @@ def command(
 
     The command also gets stdin. Use </dev/null if it must not read it.
     """
-    # Only now: --help and a completion do without TLS and WebSockets.
+    # Imported late, because --help and completion need neither TLS nor WebSockets.
     from dockerexec_ws.client.process import Process, connect
     from dockerexec_ws.client.terminal.mainloop import attend
 
-    if any("\udc80" <= character <= "\udcff" for word in (url, *argv) for character in word):  # as Python decodes argv
-        raise click.UsageError("the command is no UTF-8 text")
+    if any(
+        "\udc80" <= character <= "\udcff" for word in (url, *argv) for character in word
+    ):  # how Python decodes bytes of argv that are not UTF-8
+        raise click.UsageError("The URL or the command is not UTF-8 text. Only UTF-8 can be sent.")
     if tty is None:
         tty = os.isatty(0) and os.isatty(1)
     _log_to_stderr(raw=tty and os.isatty(0))
@@ -176,7 +178,7 @@ def command(
 
 
 def run(args: Sequence[str] | None = None) -> tuple[int, int]:
-    """Run the command line; return the exit status, and the signal (0: none) that this program is to end by."""
+    """Run the command line; return the exit status, and the signal that is to end this program (0: none)."""
     try:
         result = command.main(args, prog_name=PROGRAM, complete_var=_COMPLETION_VARIABLE, standalone_mode=False)
     except click.ClickException as error:
@@ -184,9 +186,9 @@ def run(args: Sequence[str] | None = None) -> tuple[int, int]:
     except SettingsError as error:
         return _failed(str(error))
     except Exception:
-        logging.getLogger(__name__).exception("this should not have happened, and is a fault of this program")
+        logging.getLogger(__name__).exception("unexpected error; this is a bug in the program")
         return OWN_FAILURE, 0
-    if isinstance(result, int):  # of --help and the like
+    if isinstance(result, int):  # --help, --version or --completion
         return result, 0
     if result.text:
         return _failed(result.text)
@@ -201,7 +203,7 @@ def _failed(text: str) -> tuple[int, int]:
 
 
 def _log_to_stderr(*, raw: bool) -> None:
-    """Have warnings told on stderr: what the server says besides. In *raw* mode a line needs more than a newline."""
+    """Print warnings on stderr, such as messages from the server. In *raw* mode a line needs a carriage return, too."""
     handler = logging.StreamHandler()
     begin, handler.terminator = ("\r\n", "\r\n") if raw else ("", "\n")
     logging.basicConfig(handlers=[handler], format=f"{begin}{PROGRAM}: %(message)s")
@@ -212,7 +214,7 @@ def _environment(words: Sequence[str]) -> Mapping[str, str]:
     for word in words:
         name, equals, value = word.partition("=")
         if not name:
-            raise click.UsageError(f"--env {word!r} has no name")
+            raise click.UsageError(f"--env {word!r} has no name. Use NAME=VALUE or NAME.")
         if equals or name in os.environ:
             given[name] = value if equals else os.environ[name]
     return given
@@ -221,7 +223,7 @@ def _environment(words: Sequence[str]) -> Mapping[str, str]:
 def _header(line: str) -> tuple[str, str]:
     name, colon, value = line.partition(":")
     if not colon or not name.strip():
-        raise click.UsageError("a --header is like 'Name: value'")
+        raise click.UsageError("A --header has no colon or no name. Use 'Name: value'.")
     return name.strip(), value.strip()
 
 
@@ -233,7 +235,7 @@ def _token(file: Path | None) -> str | None:
     except (OSError, UnicodeDecodeError) as error:
         raise click.UsageError(f"--token-file {file} cannot be read: {error}") from error
     if not token:
-        raise click.UsageError(f"--token-file {file} is empty")
+        raise click.UsageError(f"--token-file {file} is empty. Write the token into it.")
     return token
 
 
@@ -241,7 +243,7 @@ def _tls(cafile: Path | None, certfile: Path | None, keyfile: Path | None) -> "s
     if not (cafile or certfile or keyfile):
         return None
     if keyfile and not certfile:
-        raise click.UsageError("--keyfile needs --certfile")
+        raise click.UsageError("--keyfile needs --certfile. Give the certificate, too.")
     import ssl
 
     try:
@@ -266,4 +268,4 @@ def _warn_of_plain(url: str) -> None:
     except ValueError:
         here = host == "localhost"
     if parts.scheme in ("ws", "http") and not here:
-        say(f"warning: the token goes to {host} in the clear, and so does all else: wss:// would hide it")
+        say(f"warning: the token and all other data go to {host} in the clear. Use wss:// to encrypt them.")

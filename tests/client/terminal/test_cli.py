@@ -259,20 +259,20 @@ def test_the_server_goes_away(container, docker_host, number, text):
         ([], "Missing argument 'URL'."),
         (["ws://x/"], "Missing argument '[--] COMMAND...'."),
         (["x", "true"], "that is no URL of a server"),
-        (["ws://x/", "ls", "-l"], "No such option '-l'. If it is the command's, put -- before the command."),
-        (["ws://x/", "ls", "-t"], "put -- before the command: it has options of its own"),
-        (["ws://x/", "ls", "-u", "x", "y"], "put -- before the command: it has options of its own"),
+        (["ws://x/", "ls", "-l"], "No such option '-l'. If it is an option of the command, put -- before the command."),
+        (["ws://x/", "ls", "-t"], "The command has options of its own. Put -- before it."),
+        (["ws://x/", "ls", "-u", "x", "y"], "The command has options of its own. Put -- before it."),
         (["--bad", "ws://x/", "--", "ls"], "No such option '--bad'."),
         (["ws://x/", "--escape", "~~", "ls"], "is no escape character"),
-        (["ws://x/", "--env", "=x", "ls"], "--env '=x' has no name"),
-        (["ws://x/", "--header", "x", "ls"], "a --header is like 'Name: value'"),
+        (["ws://x/", "--env", "=x", "ls"], "--env '=x' has no name. Use NAME=VALUE or NAME."),
+        (["ws://x/", "--header", "x", "ls"], "A --header has no colon or no name. Use 'Name: value'."),
         (["ws://x/", "--header", "x: a\nb", "ls"], "the header 'x' has a line break in it"),
         (["ws://x/", "--token-file", "/none", "ls"], "File '/none' does not exist."),
         (["ws://x/", "--token-file", "/dev/null", "ls"], "--token-file /dev/null is empty"),
         (["ws://x/", "--cafile", "/dev/null", "ls"], "--cafile, --certfile or --keyfile cannot be used: "),
         (["ws://x/", "--keyfile", "/dev/null", "ls"], "--keyfile needs --certfile"),
         (["ws://x/", "--open-timeout", "0", "ls"], "--open-timeout"),
-        (["ws://x/", b"\xff"], "the command is no UTF-8 text"),
+        (["ws://x/", b"\xff"], "The URL or the command is not UTF-8 text. Only UTF-8 can be sent."),
         ([f"ws://{'a' * 70}/", "ls"], "cannot connect to"),
     ],
 )
@@ -343,7 +343,7 @@ def test_a_token_in_the_clear_is_warned_of(url, warned):
     done = run(url, "--open-timeout", "0.2", "true", env={"DOCKEREXEC_WS_TOKEN": "x"})
     lines = done.stderr.splitlines(keepends=True)
     assert len(lines) == 1 + warned
-    assert (b"warning: the token goes to 10.255.255.1 in the clear" in lines[0]) is warned
+    assert (b"warning: the token and all other data go to 10.255.255.1 in the clear" in lines[0]) is warned
     assert done.returncode == OWN_FAILURE
 
 
