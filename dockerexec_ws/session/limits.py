@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 
 from dockerexec_ws.errors import LimitExceededError
-from dockerexec_ws.settings.settings import Settings
+from dockerexec_ws.settings.schema import SessionSettings
 
 
 class Limits:
@@ -14,7 +14,7 @@ class Limits:
     *deadline*, in seconds since 1970, is in addition to those of the settings.
     """
 
-    def __init__(self, settings: Settings, deadline: float | None = None) -> None:
+    def __init__(self, settings: SessionSettings, deadline: float | None = None) -> None:
         self._idle_timeout = settings.idle_timeout
         self._max_duration = settings.max_duration
         self._max_output = settings.max_output

@@ -6,7 +6,7 @@ import gevent
 import pytest
 
 from dockerexec_ws.session.limits import Limits
-from dockerexec_ws.settings.settings import Settings
+from dockerexec_ws.settings.schema import SessionSettings
 from tests.conftest import processes, wait_until
 from tests.peer import Peer, Transcript
 
@@ -18,7 +18,7 @@ def assert_limited(transcript, text):
 
 
 def test_there_is_no_limit_by_default():
-    limits = Limits(Settings())
+    limits = Limits(SessionSettings())
     assert not limits.timed
     parts = [memoryview(bytes(10**6))] * 100
     assert limits.cut(parts) is parts
