@@ -97,7 +97,7 @@ def pytest_runtest_makereport(item, call):
 @pytest.fixture(autouse=True)
 def _state_dir(tmp_path, monkeypatch):
     """What the tests' servers leave concerns no other server of this machine."""
-    monkeypatch.setattr("dockerexec_ws.web.app.default_state_dir", lambda: tmp_path / "state")
+    monkeypatch.setattr("dockerexec_ws.web.backend.default_state_dir", lambda: tmp_path / "state")
     monkeypatch.setenv("DOCKEREXEC_WS_STATE_DIR", str(tmp_path / "state"))
 
 

@@ -165,7 +165,7 @@ def test_a_state_directory_that_cannot_be_used(own_container, docker_host, tmp_p
 
 def test_a_default_directory_that_cannot_be_used_is_only_said(serve, tmp_path, monkeypatch, caplog):
     (tmp_path / "file").touch()
-    monkeypatch.setattr("dockerexec_ws.web.app.default_state_dir", lambda: tmp_path / "file" / "x")
+    monkeypatch.setattr("dockerexec_ws.web.backend.default_state_dir", lambda: tmp_path / "file" / "x")
     server = serve()
     assert "if this server is killed, nobody will end what its sessions leave" in caplog.text
     assert Peer(server.url, "true").transcript().exit_code == 0

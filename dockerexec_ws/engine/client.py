@@ -116,6 +116,10 @@ class Engine:
                 "or name another (--docker-host, --docker-socket, DOCKER_HOST)"
             ) from error
 
+    def close(self) -> None:
+        """Close the connections to the engine that wait for a next request. Idempotent."""
+        self.api.close()
+
     def container_state(self, name: str) -> ContainerState:
         """Return the state of the container *name* (a name, an id or an unambiguous beginning of one).
 

@@ -1,5 +1,6 @@
 """The audit log: one JSON object a line for the start, the refusal and the end of a session."""
 
+import contextlib
 import json
 import logging
 import os
@@ -8,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dockerexec_ws.errors import AuditError, SettingsError
+from dockerexec_ws.session.session import Cause, Session, SessionEnd
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +41,29 @@ class AuditLog:
             os.close(self._fd)
         self._fd = None
 
+    def started(self, session: Session) -> None:
+        """Record that a session is about to start. Raises AuditError: then it must not."""
+        self.write("start", **_facts(session))
+
+    def ended(self, session: Session, end: SessionEnd, duration: float) -> None:
+        """Record how a session ended, *duration* seconds after its start."""
+        with contextlib.suppress(AuditError):  # the session is over in any case
+            self.write(
+                "end",
+                **_facts(session),
+                # After any other end the code is that of our own signal.
+                exit_code=session.exit_code if end.cause is Cause.EXITED else None,
+                ending=end.text or end.cause.value,
+                bytes_in=session.bytes_in,
+                bytes_out=session.bytes_out,
+                duration=round(duration, 3),
+            )
+
+    def refused(self, reason: str, address: str, origin: str | None, identity: str | None = None) -> None:
+        """Record that a client was refused."""
+        with contextlib.suppress(AuditError):  # the client is refused in any case
+            self.write("refusal", reason=reason, identity=identity, address=address, origin=origin)
+
     def write(self, event: str, **fields: object) -> None:
         """Append a line with the time (UTC), the *event* and *fields*. Raises AuditError."""
         if self._fd is None:
@@ -52,3 +77,17 @@ class AuditLog:
             logger.error("the audit log cannot be written: %s", error.strerror)
             if not self._optional:
                 raise AuditError from error
+
+
+def _facts(session: Session) -> dict[str, object]:
+    return {
+        "session": session.id,
+        "identity": session.client.name,
+        "address": session.client.address,
+        "origin": session.client.origin,
+        "container": session.target.id,
+        "container_name": session.target.name,
+        "argv": session.argv,
+        "user": session.user,
+        "tty": session.tty,
+    }

@@ -1,17 +1,13 @@
 """The WSGI application: which request becomes a session, and how many there may be."""
 
-import contextlib
 import functools
 import logging
 import secrets
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import gevent
 from gevent import monkey
-from gevent.pool import Group, Pool, PoolFull
 from websockets.frames import CloseCode
 
 from dockerexec_ws.access.admission import Admission, Client
@@ -21,16 +17,16 @@ from dockerexec_ws.access.policy import Policy, offered_commands
 from dockerexec_ws.access.rate import Rate
 from dockerexec_ws.access.refusal import RefusedError
 from dockerexec_ws.access.request import parse_request
-from dockerexec_ws.access.targets import AllowedContainers, FixedContainer, Targets
-from dockerexec_ws.engine.client import Engine, engine_address
-from dockerexec_ws.engine.instance import Instance, default_state_dir
-from dockerexec_ws.engine.killer import Killer
-from dockerexec_ws.errors import AuditError, DockerExecError, NotPatchedError, QuotaError, SettingsError
+from dockerexec_ws.access.targets import Targets
+from dockerexec_ws.engine.client import engine_address
+from dockerexec_ws.errors import DockerExecError, NotPatchedError, QuotaError, SettingsError
 from dockerexec_ws.net.websocket import WebSocket
 from dockerexec_ws.observe.audit import AuditLog
 from dockerexec_ws.protocol.messages import error_message
-from dockerexec_ws.session.session import Cause, Session, SessionEnd
+from dockerexec_ws.session.registry import Registry
+from dockerexec_ws.session.session import Session
 from dockerexec_ws.settings.settings import Settings
+from dockerexec_ws.web.backend import Backend
 from dockerexec_ws.web.page import POLICY, UNBUILT, Answer, Page, is_for_page, policy_answer
 from dockerexec_ws.web.paths import Paths
 from dockerexec_ws.web.upgrade import ANSWER_TIMEOUT, end_of_request, note_local_address, upgrade
@@ -53,7 +49,6 @@ LOGGED_REFUSALS = 60
 """Refusals in a minute, for each address, that the audit log tells of: a stranger must not fill the disk."""
 
 _RETRY_AFTER = 5
-_EVENTS = ("session", "session added", "session removed")
 
 
 class App:
@@ -79,8 +74,6 @@ class App:
         """The path that is served, with its leading slash."""
         self._paths = Paths(self.path, containers=not container_id, page=settings.page)
         self._page = Page(token_need(self.authenticators)) if settings.page else None
-        self.sessions: list[Session] = []
-        """The sessions that run now, oldest first."""
         self._container_id = container_id
         self._engine_address = engine_address(settings.docker_host, settings.docker_socket)
         self._upgrade = functools.partial(
@@ -98,88 +91,40 @@ class App:
             environment=settings.allow_env,
             privileged=settings.allow_privileged,
         )
-        self._starts = Rate(settings.max_starts_per_minute)
         self._refusals = Rate(LOGGED_REFUSALS)
-        self._subscribers: dict[str, list[Callable[[Any], object]]] = {event: [] for event in _EVENTS}
-        self._started = False
         self._draining = False
-        # Its members are the greenlets of the requests that became sessions.
-        self._pool = Pool(settings.max_sessions)
-        self._tasks = Group()
-        self._instance = Instance.unregistered()
+        self._registry = Registry(settings)
+        self._backend: Backend | None = None  # until it has started
 
     def start(self) -> None:
-        """Connect to the engine; what former servers left is ended from now on.
+        """Connect to the engine, and begin to end what former servers left.
 
         Raises NotPatchedError, EngineUnavailableError, ContainerNotFoundError, SettingsError.
         """
         if not monkey.is_module_patched("socket"):
             raise NotPatchedError
-        settings = self._settings
-        self._engine = Engine(self._engine_address, timeout=settings.engine_timeout, connections=settings.max_sessions)
-        self._killer = Killer(self._engine, grace=settings.grace)
-        self._audit = AuditLog(settings.audit_log, optional=settings.audit_optional)
-        if self._container_id:
-            fixed = FixedContainer(
-                self._engine, self._container_id, fresh=bool(self._audit), allow_own=settings.allow_own_container
-            )
-            self._targets: Targets = fixed
-            self._instance = self._register((self._container_id, fixed.state.id))
-            self._tasks.spawn(self._killer.check, fixed.state.id)
-        else:
-            self._targets = AllowedContainers(
-                self._engine,
-                settings.allow_container,
-                settings.allow_container_label,
-                allow_own=settings.allow_own_container,
-            )
-            self._instance = self._register(())
-        self._started = True
-        if settings.allow_unauthenticated and not self.authenticators:
+        self._backend = Backend(self._settings, self._engine_address, self._container_id)
+        if self._settings.allow_unauthenticated and not self.authenticators:
             logger.warning("--allow-unauthenticated: whoever reaches this server gets in")
         if self._page is not None and not self._page.is_built:
             logger.warning(UNBUILT)
 
-    def _register(self, containers: tuple[str, ...]) -> Instance:
-        """Make this server known to its successors, and see to what its predecessors left. Raises SettingsError."""
-        settings = self._settings
-        if settings.on_disconnect == "leave":
-            return Instance.unregistered()
-        try:
-            state_dir = Path(settings.state_dir or default_state_dir())
-            instance = Instance.register(state_dir, self._engine.address, containers)
-        except SettingsError as error:
-            if settings.state_dir is not None:
-                raise
-            logger.warning("if this server is killed, nobody will end what its sessions leave: %s", error)
-            return Instance.unregistered()
-        for former in Instance.former(state_dir, self._engine.address):
-            logger.warning("a former server was not ended in order: what its sessions left is ended now")
-            self._tasks.spawn(self._end_former, former)
-        return instance
-
-    def _end_former(self, former: Instance) -> None:
-        done = False
-        try:
-            ending = [gevent.spawn(self._killer.end, container, former.marker) for container in former.containers]
-            gevent.joinall(ending)
-            done = all(greenlet.value for greenlet in ending)
-        finally:
-            former.close(done=done)
+    @property
+    def sessions(self) -> list[Session]:
+        """The sessions that run now, oldest first."""
+        return self._registry.running
 
     @property
     def kill_failures(self) -> int:
         """How many sessions had ended whose processes could not be, when that was first tried."""
-        return self._killer.failures
+        return self._backend.killer.failures if self._backend else 0
 
     def subscribe(self, event: str, callback: Callable[[Any], object]) -> None:
         """Have *callback* called: on "session" with the Session, on "session added" and "session removed" with a count.
 
         It is called in the session's greenlet; what it raises is logged and harms nothing.
         """
-        if event not in self._subscribers:
-            raise SettingsError(f"there is no event {event!r}, only {', '.join(_EVENTS)}")
-        self._subscribers[event].append(callback)
+        self._registry.subscribe(event, callback)
 
     def close(self, drain_timeout: float | None = None) -> None:
         """End all sessions; new ones get 503. Idempotent.
@@ -190,28 +135,28 @@ class App:
         if drain_timeout is None:
             drain_timeout = self._settings.drain_timeout
         if drain_timeout:
-            self._pool.join(timeout=drain_timeout)
+            self._registry.join(drain_timeout)
         for session in list(self.sessions):
             session.shutdown()
-        if not self._pool.join(timeout=SHUTDOWN_TIMEOUT + self._settings.grace):
+        if not self._registry.join(SHUTDOWN_TIMEOUT + self._settings.grace):
             logger.error("%d sessions did not end in time and are cut", len(self.sessions))
-            self._pool.kill(timeout=1.0)
-        if self._started:
-            left = [marker for marker in self._killer.close() if marker.startswith(self._instance.marker)]
-            self._instance.close(done=not left)
-            self._tasks.kill(block=False)
-            self._audit.close()
+            self._registry.kill()
+        if self._backend:
+            self._backend.close()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request; that of a session when the session is over."""
         try:
+            backend = self._backend
+            if backend is None:
+                raise _unavailable("The server has not started. Try again later.")
             if self._page is not None and is_for_page(environ):
-                answer = self._browse(environ, self._page)
+                answer = self._browse(backend, environ, self._page)
                 start_response(answer.status, answer.headers)
                 return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
             if self._paths.choice(environ) is None:
                 raise RefusedError(404, "There is nothing here.")
-            client = self._admit(environ)
+            client = self._admit(backend.audit, environ)
             websocket = self._upgrade(environ)
         except RefusedError as refusal:
             if environ.get("wsgi.websocket") is None:
@@ -219,10 +164,10 @@ class App:
                 return [] if environ["REQUEST_METHOD"] == "HEAD" else [refusal.body]
             self._refuse(self._upgrade(environ), refusal.text, refusal.close_code)
         else:
-            self._serve(environ, websocket, client)
+            self._serve(backend, environ, websocket, client)
         return end_of_request(environ)
 
-    def _browse(self, environ: Environ, page: Page) -> Answer:
+    def _browse(self, backend: Backend, environ: Environ, page: Page) -> Answer:
         """Answer a browser that does not ask for a session. Raises RefusedError."""
         environ[ANSWER_TIMEOUT] = PAGE_TIMEOUT
         below = self._paths.page(environ)
@@ -234,33 +179,28 @@ class App:
             # Another site's page could have its visitors' addresses locked out by what would count as their failures.
             if environ.get("HTTP_SEC_FETCH_SITE", "none") not in ("same-origin", "none"):
                 raise RefusedError(403, "This is for the page of this server.")
-            return policy_answer(self._offer(self._admit(environ)))
+            return policy_answer(self._offer(backend.targets, self._admit(backend.audit, environ)))
         note_local_address(environ)
         self._admission.check(environ)  # who it is does not matter: the page is where a token is entered
         return page.answer(below, environ)
 
-    def _offer(self, client: Client) -> dict[str, object]:
+    def _offer(self, targets: Targets, client: Client) -> dict[str, object]:
         """Return what *client* may ask for, for the page."""
         commands, any_command = offered_commands(self._policy, client.narrowing)
         return {
             "identity": client.name,
-            "chooses_container": self._targets.chosen,
-            "containers": self._targets.named(client.narrowing.containers),
+            "chooses_container": targets.chosen,
+            "containers": targets.named(client.narrowing.containers),
             "any_command": any_command,
             "commands": commands,
             "tty": self._policy.tty and client.narrowing.tty is not False,
             "read_only": self._settings.read_only,
         }
 
-    def _admit(self, environ: Environ) -> Client:
+    def _admit(self, audit: AuditLog, environ: Environ) -> Client:
         """Let pass what may become a session, and tell whose; raises RefusedError."""
         if self._draining:
-            raise RefusedError(
-                503,
-                "The server is going away.",
-                [("Retry-After", str(_RETRY_AFTER))],
-                close_code=CloseCode.TRY_AGAIN_LATER,
-            )
+            raise _unavailable("The server is going away.")
         note_local_address(environ)
         try:
             return self._admission.admit(environ)
@@ -268,115 +208,65 @@ class App:
             address, origin = self._admission.address(environ), environ.get("HTTP_ORIGIN")
             if refusal.status[:3] in ("401", "403") and not self._refusals.wait(address):
                 self._refusals.note(address)
-                with contextlib.suppress(AuditError):  # refused it is in any case
-                    self._audit.write("refusal", reason=refusal.text, identity=None, address=address, origin=origin)
+                audit.refused(refusal.text, address, origin)
             raise
 
     def serves(self, environ: Environ) -> bool:
         """Whether a request is for the application's path, or for what it has below: of the page, or containers."""
         return self._paths.page(environ) is not None or self._paths.choice(environ) is not None
 
-    def _record(
-        self, session: Session, event: str, duration: float | None = None, end: SessionEnd | None = None
-    ) -> None:
-        """Write a line on a session to the audit log. Raises AuditError at its start."""
-        fields: dict[str, object] = {
-            "session": session.id,
-            "identity": session.client.name,
-            "address": session.client.address,
-            "origin": session.client.origin,
-            "container": session.target.id,
-            "container_name": session.target.name,
-            "argv": session.argv,
-            "user": session.user,
-            "tty": session.tty,
-        }
-        if end is None:
-            self._audit.write(event, **fields)
-            return
-        fields |= {
-            "exit_code": session.exit_code if end.cause is Cause.EXITED else None,  # else it is our own signal's
-            "ending": end.text or end.cause.value,
-            "bytes_in": session.bytes_in,
-            "bytes_out": session.bytes_out,
-            "duration": round(duration or 0.0, 3),
-        }
-        with contextlib.suppress(AuditError):  # it is over in any case
-            self._audit.write(event, **fields)
-
     def _refuse(self, websocket: WebSocket, text: str, close_code: int) -> None:
         websocket.send_soon(error_message(text))
         websocket.close(close_code, patience=REFUSAL_PATIENCE)
 
-    def _serve(self, environ: Environ, websocket: WebSocket, client: Client) -> None:
-        greenlet = cast("gevent.Greenlet[..., object]", gevent.getcurrent())
-        try:
-            self._pool.add(greenlet, blocking=False)
-        except PoolFull:
-            self._refuse_session(websocket, client, "Too many sessions active!", CloseCode.TRY_AGAIN_LATER)
-            return
+    def _serve(self, backend: Backend, environ: Environ, websocket: WebSocket, client: Client) -> None:
         session: Session | None = None
         begin = time.monotonic()
         try:
-            session = self._start_session(environ, websocket, client)
-            end = session.run()
-            self._record(session, "end", time.monotonic() - begin, end)
-        except DockerExecError as error:
-            self._refuse_session(websocket, client, str(error), error.close_code)
+            with self._registry.place():
+                try:
+                    session = self._make_session(backend, environ, websocket, client)
+                    end = session.run()
+                    backend.audit.ended(session, end, time.monotonic() - begin)
+                except DockerExecError as error:
+                    self._refuse_session(backend.audit, websocket, client, error)
+                finally:
+                    websocket.abort()
+        except QuotaError as error:  # all places are taken
+            self._refuse_session(backend.audit, websocket, client, error)
         finally:
-            websocket.abort()
-            self._pool.discard(greenlet)
             if session is not None:
-                self.sessions.remove(session)
-                self._emit("session removed", len(self.sessions))
+                self._registry.remove(session)
 
-    def _refuse_session(self, websocket: WebSocket, client: Client, text: str, close_code: int) -> None:
-        who = {"identity": client.name, "address": client.address, "origin": client.origin}
-        with contextlib.suppress(AuditError):  # refused it is in any case
-            self._audit.write("refusal", reason=text, **who)
-        self._refuse(websocket, text, close_code)
+    def _refuse_session(self, audit: AuditLog, websocket: WebSocket, client: Client, error: DockerExecError) -> None:
+        audit.refused(str(error), client.address, client.origin, client.name)
+        self._refuse(websocket, str(error), error.close_code)
 
-    def _start_session(self, environ: Environ, websocket: WebSocket, client: Client) -> Session:
+    def _make_session(self, backend: Backend, environ: Environ, websocket: WebSocket, client: Client) -> Session:
         """Decide on what a client asks for, before anything is created. Raises DockerExecError."""
         request = client.narrowing.apply(parse_request(environ.get("QUERY_STRING", "")))
         self._policy.check(request)
-        target = self._targets.find(self._paths.choice(environ) or "", client.narrowing.containers)
-        self._check_quotas(client)  # from here on nothing else runs until the session counts
-        self._instance.uses(target.reference)
+        target = backend.targets.find(self._paths.choice(environ) or "", client.narrowing.containers)
+        self._registry.check_quotas(client)  # from here on nothing else runs until the session counts
+        backend.instance.uses(target.reference)
         session = Session(
             websocket,
-            self._engine,
-            self._killer,
-            self._instance.new_marker(),
+            backend.engine,
+            backend.killer,
+            backend.instance.new_marker(),
             client=client,
             target=target,
             request=request,
             settings=self._settings,
         )
-        self._record(session, "start")
-        for key in client.quota_keys:
-            self._starts.note(key)
-        self.sessions.append(session)
-        self._emit("session", session)
-        self._emit("session added", len(self.sessions))
+        backend.audit.started(session)
+        self._registry.add(session)
         return session
 
-    def _check_quotas(self, client: Client) -> None:
-        """Raise QuotaError if there may be no further session of that identity, or from that address, now."""
-        most = self._settings.max_sessions_per_identity, self._settings.max_sessions_per_address
-        for key, limit, what in zip(client.quota_keys, most, ("identity", "address"), strict=True):
-            running = sum(key in session.client.quota_keys for session in self.sessions)
-            if key and limit and running >= limit:
-                raise QuotaError(f"too many sessions of this {what} are active")
-            if key and self._starts.wait(key):
-                raise QuotaError(f"too many sessions of this {what} were started within a minute")
 
-    def _emit(self, event: str, argument: object) -> None:
-        for callback in self._subscribers[event]:
-            try:
-                callback(argument)
-            except Exception:
-                logger.exception("a callback for %r failed", event)
+def _unavailable(text: str) -> RefusedError:
+    headers = [("Retry-After", str(_RETRY_AFTER))]
+    return RefusedError(503, text, headers, close_code=CloseCode.TRY_AGAIN_LATER)
 
 
 class Mount:

@@ -83,7 +83,7 @@ def live_greenlets():
 
 def kept_connections(server):
     """How many connections to the engine wait for the next request: at most max_sessions, which is no leak."""
-    adapter = server._app._engine.api.get_adapter("http+docker://")
+    adapter = server._app._backend.engine.api.get_adapter("http+docker://")
     pools = [adapter.pools[key] for key in adapter.pools.keys()]  # noqa: SIM118  # it is no dict
     connections = [connection for pool in pools for connection in pool.pool.queue]
     return sum(connection is not None and connection.sock is not None for connection in connections)

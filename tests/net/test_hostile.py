@@ -88,7 +88,7 @@ PAGES = {
 @pytest.fixture
 def engine(tmp_path, monkeypatch):
     # The one exec that a server has on its own account: whether it will be able to end others.
-    monkeypatch.setattr("dockerexec_ws.web.app.Killer.check", lambda *_: None)
+    monkeypatch.setattr("dockerexec_ws.web.backend.Killer.check", lambda *_: None)
     with StandInEngine(tmp_path / "engine.sock") as engine:
         yield engine
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import re
 import socket
 import struct
@@ -13,6 +14,7 @@ import pytest
 from gevent.pywsgi import WSGIServer
 
 from dockerexec_ws import ContainerNotFoundError, EngineUnavailableError, Handler, SettingsError, create_app, mount
+from dockerexec_ws.web.app import App
 from tests.conftest import wait_until
 from tests.peer import HandshakeError, Peer, Transcript
 
@@ -312,3 +314,54 @@ def test_a_server_that_cannot_upgrade_is_told_how(docker_host, container):
 def test_engine_not_answering_at_create(tmp_path):
     with pytest.raises(EngineUnavailableError, match="no Docker Engine answers"):
         create_app("c", docker_host="tcp://127.0.0.1:1")
+
+
+# Before the start, and after one that failed
+
+
+def answer_of(app, **environ):
+    """The status of the answer to a request."""
+    statuses = []
+    body = app(
+        {"REQUEST_METHOD": "GET", "PATH_INFO": "/x", "REMOTE_ADDR": "127.0.0.1"} | environ,
+        lambda *a: statuses.append(a[0]),
+    )
+    return statuses[0], b"".join(body)
+
+
+@pytest.mark.parametrize("path", ["/x", "/x/-/policy.json", "/y"])
+def test_a_request_before_the_start_is_told_to_come_again(path):
+    status, body = answer_of(App("x", path="x"), PATH_INFO=path)
+    assert status == "503 Service Unavailable"
+    assert body == b"The server has not started. Try again later.\n"
+
+
+def test_before_the_start_no_process_could_not_be_ended():
+    assert App("x", path="x").kill_failures == 0
+
+
+def open_files():
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_a_start_that_fails_leaves_nothing_open(docker_host, tmp_path):
+    def start():
+        with pytest.raises(ContainerNotFoundError):
+            create_app("no-such-container", path="x", docker_host=docker_host, audit_log=tmp_path / "audit")
+
+    start()  # what is imported and opened once
+    before = open_files()
+    for _ in range(5):
+        start()
+    assert open_files() == before
+
+
+def test_close_closes_the_connections_to_the_engine(container, docker_host):
+    def run():
+        create_app(container, path="x", docker_host=docker_host).close()
+
+    run()
+    before = open_files()
+    for _ in range(5):
+        run()
+    assert open_files() == before
