@@ -106,7 +106,7 @@ def test_killed_while_nothing_of_the_output_is_read(engine, server):
     """What the server holds for a peer that does not read is no reason to wait; it arrives when the peer reads."""
     peer = Peer(server.url, "yes", receive_buffer=4096).ready()
     (session,) = server.sessions
-    wait_until(lambda: not session._output.room)
+    wait_until(lambda: not session._output.buffer.room)
     engine.kill("dockerd ", "containerd ")
     assert assert_told(peer).stdout.startswith(b"y\ny\n")
     wait_until(lambda: server.sessions == [])

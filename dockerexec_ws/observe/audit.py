@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dockerexec_ws.errors import AuditError, SettingsError
-from dockerexec_ws.session.session import Cause, Session, SessionEnd
+from dockerexec_ws.session.ending import Cause, SessionEnd
+from dockerexec_ws.session.session import Session
 
 logger = logging.getLogger(__name__)
 

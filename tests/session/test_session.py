@@ -11,7 +11,7 @@ import pytest
 
 from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.protocol.messages import Code
-from dockerexec_ws.session import session as session_module
+from dockerexec_ws.session.stdin_pump import STDIN_LIMIT
 from tests.conftest import processes, wait_until
 from tests.peer import HandshakeError, Peer, Transcript
 
@@ -168,9 +168,9 @@ def test_a_process_that_never_reads_stdin_costs_bounded_memory(server):
     with Peer(server.url, "sleep", "1000").ready() as peer:
         sender = gevent.spawn(lambda: [peer.stdin(bytes(1024 * 1024)) for _ in range(100)])
         (session,) = server.sessions
-        wait_until(lambda: session._flow.stdin_pending > session_module.STDIN_LIMIT)
+        wait_until(lambda: session._flow.stdin_pending > STDIN_LIMIT)
         gevent.sleep(1)
-        assert session._flow.stdin_pending < session_module.STDIN_LIMIT + 2 * 1024 * 1024
+        assert session._flow.stdin_pending < STDIN_LIMIT + 2 * 1024 * 1024
         sender.kill()
     wait_until(lambda: not server.sessions, timeout=5)
 
@@ -256,9 +256,9 @@ def test_a_session_holds_bounded_output_while_its_process_runs(serve, options, t
     with Peer(server.url, "cat", "/dev/zero", tty=tty).ready() as peer:
         peer.pause()
         (session,) = server.sessions
-        wait_until(lambda: not session._output.room)
+        wait_until(lambda: not session._output.buffer.room)
         gevent.sleep(1)  # two questions whether the process has ended
-        held = session._output._size
+        held = session._output.buffer._size
         assert limit / 2 < held <= limit
         peer.resume()
         peer.until(bytes(2 * limit))
@@ -291,7 +291,7 @@ def test_many_small_messages_cost_what_they_weigh(server):
         peer.stdin(bytes(1_000_000))  # more than the engine takes
         peer.send_raw(masked(2, b"\0") * 10_000 + masked(2, b"\0x") * 10_000 + masked(2, b"\x03"))
         wait_until(lambda: session.ignored_messages == 1)
-        assert len(session._stdin._parts) < 10
+        assert len(session._stdin._buffer._parts) < 10
 
 
 def test_a_busy_client_does_not_stop_the_others(server):

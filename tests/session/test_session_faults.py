@@ -4,6 +4,7 @@ import pytest
 
 from dockerexec_ws import DockerExecServer
 from dockerexec_ws.session import session as session_module
+from dockerexec_ws.session.output_pump import OutputPump
 from tests.peer import Peer, Transcript
 from tests.standin import StandInEngine, frame
 
@@ -105,7 +106,7 @@ def test_a_fault_of_our_own_ends_the_session_without_details(run, monkeypatch, c
     def fail(*_):
         raise RuntimeError("a secret of the server's")
 
-    monkeypatch.setattr(session_module.Session, "_send_output", fail)
+    monkeypatch.setattr(OutputPump, "send", fail)
     transcript = run(stream=KILLED + frame(1, b"output"), states=[ENDED])
     assert transcript.errors == ["internal error"]
     assert transcript.close_code == 1011

@@ -1,0 +1,87 @@
+"""The way of output: from the engine to the client."""
+
+from collections.abc import Callable, Sequence
+
+from dockerexec_ws.engine.exec import Exec
+from dockerexec_ws.engine.output import read_output
+from dockerexec_ws.errors import ConnectionClosedError
+from dockerexec_ws.net.buffers import READ_SIZE
+from dockerexec_ws.net.websocket import WebSocket
+from dockerexec_ws.protocol.flow import FlowControl
+from dockerexec_ws.protocol.messages import Code, make_message, stopped_message
+from dockerexec_ws.session.limits import Limits
+from dockerexec_ws.session.on_demand import OnDemand, Spawn
+from dockerexec_ws.session.output import OutputBuffer
+
+_CODE_BYTES = {code: bytes([code]) for code in (Code.STDOUT, Code.STDERR)}
+
+
+class OutputPump:
+    """Reads the output of a process and sends it to the client, directly or through ``buffer``.
+
+    *limit* is the most bytes to hold. *over* tells whether the session has ended. *delivered* is called when the client
+    has been sent all output and the exit code.
+    """
+
+    def __init__(
+        self,
+        websocket: WebSocket,
+        flow: FlowControl,
+        limits: Limits,
+        spawn: Spawn,
+        *,
+        limit: int,
+        over: Callable[[], bool],
+        delivered: Callable[[], None],
+    ) -> None:
+        self.exit_code: int | None = None
+        """The process's exit code (0 to 255), once the engine has told it."""
+        self._websocket = websocket
+        self._flow = flow
+        self._limits = limits
+        self._over = over
+        self._delivered = delivered
+        self._read_size = min(READ_SIZE, limit // 4)  # the connection holds as much, which it has sent in part
+        self.buffer = OutputBuffer(flow, limit - self._read_size)
+        """Output that the client has not taken."""
+        self._writer = OnDemand(spawn, self._write)
+
+    def read(self, process: Exec) -> None:
+        """Read all output of *process*, then its exit code. Raises DockerExecError, FramingError."""
+        for code, parts in read_output(process, self.buffer, self._read_size):
+            self._limits.active()
+            kept = self._limits.cut(parts)
+            self.send(code, kept)
+            if kept is not parts:
+                raise self._limits.output_exceeded()
+        self.exit_code = process.exit_code()
+        # At once, not when the client has taken its output: unread bytes hold up every other exec of the container.
+        process.close()
+        self._wake_writer()
+
+    def send(self, code: Code, parts: Sequence[memoryview]) -> None:
+        """Send output at once if nothing has to wait, else put it into the buffer."""
+        may_send = self._writer.idle and not self._flow.output_held and not self.buffer.aborted
+        if may_send and self._websocket.send_at_once([_CODE_BYTES[code], *parts]):
+            return
+        self.buffer.put(code, parts)
+        self._wake_writer()
+
+    def join(self) -> None:
+        """Wait until the client has been sent what there is."""
+        self._writer.join()
+
+    def _wake_writer(self) -> None:
+        if not self.buffer.aborted:
+            self._writer.wake()
+
+    def _write(self) -> None:
+        try:
+            while (taken := self.buffer.take()) is not None:
+                code, pieces = taken
+                self._websocket.send(make_message(code, *pieces))
+            if self.exit_code is not None and not self.buffer.aborted and not self._over():
+                self._websocket.send(stopped_message(self.exit_code))
+                self._delivered()
+        except ConnectionClosedError:
+            pass  # the reader of the client's messages finds out how

@@ -1,0 +1,39 @@
+"""The terminal's size on its way from the client to the process."""
+
+from dockerexec_ws.engine.exec import Exec
+from dockerexec_ws.errors import EngineError
+from dockerexec_ws.net.websocket import WebSocket
+from dockerexec_ws.protocol.messages import error_message
+from dockerexec_ws.session.on_demand import OnDemand, Spawn
+
+
+class Resizer:
+    """Sets the last size that was asked for; an earlier one that still waits is dropped."""
+
+    def __init__(self, websocket: WebSocket, spawn: Spawn) -> None:
+        self._websocket = websocket
+        self._worker = OnDemand(spawn, self._work)
+        self._process: Exec | None = None
+        self._size: tuple[int, int] | None = None  # rows and columns still to be set
+
+    def start(self, process: Exec) -> None:
+        """Resize the terminal of *process* from now on."""
+        self._process = process
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Set the size soon. The client is told if that fails."""
+        self._size = rows, columns
+        self._worker.wake()
+
+    def join(self, timeout: float) -> None:
+        """Wait until the size is set, for at most *timeout* seconds."""
+        self._worker.join(timeout)
+
+    def _work(self) -> None:
+        assert self._process is not None  # nosec B101  # for the type checker
+        while self._size is not None:
+            (rows, columns), self._size = self._size, None
+            try:
+                self._process.resize(rows, columns)
+            except EngineError as error:
+                self._websocket.send_soon(error_message(f"cannot resize: {error}"))

@@ -1,0 +1,117 @@
+"""The way of stdin: from the client's messages to the process."""
+
+from collections.abc import Callable
+
+from gevent.event import Event
+
+from dockerexec_ws.engine.exec import Exec
+from dockerexec_ws.errors import EngineUnavailableError
+from dockerexec_ws.net.websocket import WebSocket
+from dockerexec_ws.protocol.flow import FlowControl
+from dockerexec_ws.protocol.messages import Code, error_message, make_message
+from dockerexec_ws.session.on_demand import OnDemand, Spawn
+from dockerexec_ws.session.output import OutputBuffer
+from dockerexec_ws.session.stdin import StdinBuffer
+
+STDIN_LIMIT = 8 * 1024 * 1024
+"""Bytes of stdin that may wait for the process. Above it the client, which was sent 101 long before, is not read."""
+
+
+class StdinPump:
+    """Hands stdin on to the process, at once where the process takes it, else through a buffer.
+
+    *over* tells whether the session has ended. *output* is told when the flow control changes.
+    """
+
+    def __init__(
+        self,
+        websocket: WebSocket,
+        flow: FlowControl,
+        output: OutputBuffer,
+        spawn: Spawn,
+        *,
+        read_only: bool,
+        over: Callable[[], bool],
+    ) -> None:
+        self.bytes_in = 0
+        """Bytes of stdin that were taken from the client."""
+        self._websocket = websocket
+        self._flow = flow
+        self._output = output
+        self._read_only = read_only
+        self._over = over
+        self._process: Exec | None = None
+        self._buffer = StdinBuffer()
+        self._ended = False  # by the client's message 102
+        self._broken = False  # the process takes no more
+        self._taken = Event()
+        self._writer = OnDemand(spawn, self._write)
+
+    def start(self, process: Exec) -> None:
+        """Write to *process* from now on."""
+        self._process = process
+
+    def take(self, data: memoryview) -> None:
+        """Take a message's stdin. Waits while too much of it waits for the process."""
+        if self._read_only:
+            self._complain("stdin: not allowed, this session is read-only")
+            return
+        if self._ended:
+            self._complain("stdin is closed")
+        if self._ended or self._over() or not data:
+            return
+        self.bytes_in += len(data)
+        if self._flow.stdin_received(len(data)):
+            self._websocket.send_soon(make_message(Code.PAUSE))
+            self._output.flow_changed()
+        self._buffer.put(data)
+        if self._flow.stdin_pending > STDIN_LIMIT:
+            self.pass_on()
+        while self._flow.stdin_pending > STDIN_LIMIT and not self._over() and not self._websocket.ending:
+            self._taken.clear()
+            self._taken.wait(1.0)
+            self._websocket.watch()
+
+    def end(self) -> None:
+        """End the process's stdin, after all that was taken."""
+        if self._ended:
+            self._complain("stdin is closed")
+        else:
+            self._ended = True
+            self._writer.wake()
+
+    def pass_on(self) -> None:
+        """Give the process what it takes at once, and leave the rest to the writer."""
+        if self._buffer and self._writer.idle:
+            self._write_some(wait=False)
+            if self._buffer:
+                self._writer.wake()
+
+    def _complain(self, text: str) -> None:
+        self._websocket.send_soon(error_message(text))
+
+    def _write(self) -> None:
+        while self._buffer:
+            self._write_some(wait=True)
+        if self._ended and not self._broken:
+            assert self._process is not None  # nosec B101  # for the type checker
+            try:
+                self._process.end_stdin()
+            except EngineUnavailableError:
+                self._broken = True
+
+    def _write_some(self, *, wait: bool) -> None:
+        assert self._process is not None  # nosec B101  # for the type checker: the client is read after the start
+        parts = self._buffer.first()
+        size = sum(map(len, parts))
+        if not self._broken:
+            try:
+                size = self._process.write(parts, wait=wait)
+            except EngineUnavailableError:
+                # The process or the engine is gone. The reader of the output finds out which; output may still come.
+                self._broken = True
+        if self._flow.stdin_taken(size) and not self._over():
+            self._websocket.send_soon(make_message(Code.RESUME))
+            self._output.flow_changed()
+        self._buffer.taken(size)
+        self._taken.set()
