@@ -29,6 +29,12 @@ class HandshakeError(Exception):
         self.response = response
 
 
+def masked(opcode, payload, *, fin=True):
+    """A client's frame with a mask of zeros."""
+    assert len(payload) < 126
+    return bytes([fin << 7 | opcode, 0x80 | len(payload)]) + bytes(4) + payload
+
+
 class Peer:
     """Connects to *url* to run *argv*; reads nothing but the handshake's response on its own account."""
 

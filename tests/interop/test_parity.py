@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 import pytest
+from websockets.frames import Opcode
 
 from dockerexec_ws.protocol.messages import Code
 from tests.conftest import wait_until
 from tests.interop.servers import Containing, Here, Original, Outcome, exited
-from tests.peer import READY, HandshakeError
+from tests.peer import READY, HandshakeError, masked
 
 MIB = 1024 * 1024
 NO_CLOSE_FRAME = 1006
@@ -73,16 +74,19 @@ class Scenario:
 
 
 def session(*argv, steps=(), early=(), **options):
-    """A run of one session. Each step, after the server's ready, is a message or a function of the peer."""
+    """A run of one session. Each step, after the server's ready, is a message or a function of the peer.
+
+    The messages *early* go in one piece with the request: sent after it, a slow machine could make them late.
+    """
 
     def run(side):
         try:
-            peer = side.connect(*argv, **options)
+            peer = side.connect(
+                *argv, send_at_once=b"".join(masked(Opcode.BINARY, message) for message in early), **options
+            )
         except HandshakeError as refused:
             return refused.response.status_code
         with peer:
-            for message in early:
-                peer.send(message)
             if steps:
                 peer.ready()
             take(peer, steps)

@@ -13,7 +13,7 @@ from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.protocol.messages import Code
 from dockerexec_ws.session.stdin_pump import STDIN_LIMIT
 from tests.conftest import processes, wait_until
-from tests.peer import HandshakeError, Peer, Transcript
+from tests.peer import HandshakeError, Peer, Transcript, masked
 
 
 def run(url, *argv, stdin=None, tty=None, **options):
@@ -98,12 +98,6 @@ def test_input_sent_before_ready_waits(server):
         transcript = Transcript(peer)
     assert transcript.stdout == b"early"
     assert transcript.exit_code == 0
-
-
-def masked(opcode, payload, *, fin=True):
-    """A client's frame with a mask of zeros."""
-    assert len(payload) < 126
-    return bytes([fin << 7 | opcode, 0x80 | len(payload)]) + bytes(4) + payload
 
 
 # Streams
