@@ -78,12 +78,12 @@ def test_the_policy_is_for_what_the_client_says_not_for_the_wrapper(serve):
 
 def test_a_read_only_session(serve):
     server = serve(read_only=True)
-    peer = Peer(server.url, "bash", "-c", "stty size; read; stty size", tty=True).ready()
+    program = "stty size; until [ \"$(stty size)\" = '11 22' ]; do :; done; read; stty size"
+    peer = Peer(server.url, "bash", "-c", program, tty=True).ready()
     peer.until(b"\n")
     peer.stdin(b"\n")
     assert peer.receive() == b"\xcastdin: not allowed, this session is read-only"
     peer.resize(11, 22)
-    wait_until(lambda: not server.sessions[0]._resizer)
     peer.end()  # is no stdin
     assert peer.transcript().stdout.split(b"\r\n")[-2] == b"11 22"
     assert server.sessions == [] or server.sessions[0].bytes_in == 0

@@ -409,7 +409,8 @@ SCENARIOS = [
 ]
 
 
-@pytest.mark.parametrize("side", ["here", "original"])
+# Beside other tests the original may hang: it deadlocks on fast output to a slow client.
+@pytest.mark.parametrize("side", ["here", pytest.param("original", marks=pytest.mark.alone)])
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_scenario(scenario, side, request):
     server = request.getfixturevalue(side)
