@@ -420,7 +420,7 @@ def test_a_container_that_has_another_name_by_now(killer, start, own_container, 
     docker_api.rename(own_container, f"{own_container}-renamed")
     try:
         assert victim.end(killer)
-        assert processes(docker_api, f"{own_container}-renamed") == []
+        assert_left(docker_api, f"{own_container}-renamed", [])
     finally:
         docker_api.rename(f"{own_container}-renamed", own_container)
 

@@ -361,7 +361,8 @@ def test_close_closes_the_connections_to_the_engine(container, docker_host):
         create_app(container, path="x", docker_host=docker_host).close()
 
     run()
+    gevent.sleep(0.1)  # `close` does not wait for the greenlet that checks whether processes can be ended
     before = open_files()
     for _ in range(5):
         run()
-    assert open_files() == before
+    wait_until(lambda: open_files() == before)

@@ -110,8 +110,9 @@ def test_control_keys_go_to_the_program(screen):
         "C-q": "11",
         "C-d": "04",
     }.items():
-        screen.enter("clear; stty raw -echo; echo $((1+1)) ready; head -c1 | od -An -tx1; stty sane")
-        screen.wait_for("2 ready")
+        # A text of its own for each key: the image has no `clear`, so the one before is still on the screen.
+        screen.enter(f"stty raw -echo; echo ready for $((0x{code})); head -c1 | od -An -tx1; stty sane")
+        screen.wait_for(f"ready for {int(code, 16)}")
         screen.keys(key)
         screen.wait_for(f" {code}")
     screen.enter("exit 0")
