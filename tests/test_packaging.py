@@ -82,8 +82,10 @@ def bin_folder(wheel, tmp_path_factory):
 def test_the_sdist_has_what_a_reader_looks_for(built):
     (path,) = built.glob("*.tar.gz")
     top = f"dockerexec_ws-{dockerexec_ws.__version__}"
+    # The README shows the pictures and links to the manual.
+    manual = [name.relative_to(ROOT).as_posix() for name in (ROOT / "docs").rglob("*") if name.suffix in {".rst", ".png"}]
     with tarfile.open(path) as sdist:
-        for name in ["LICENSE", "README.rst", "CHANGELOG.rst"]:
+        for name in ["LICENSE", "README.rst", "CHANGELOG.rst", *manual]:
             packed = sdist.extractfile(f"{top}/{name}")
             assert packed.read() == (ROOT / name).read_bytes()
 
