@@ -4,14 +4,10 @@ import json
 import platform
 import statistics
 
-import matplotlib as mpl
 from rich.table import Table
 
 from tests.bench.cases import CASES
 from tests.bench.targets import ALL
-
-mpl.use("Agg")
-from matplotlib import pyplot as plt
 
 NAMES = [target.name for target in ALL]
 
@@ -69,7 +65,10 @@ def write(results, folder):
         return
     columns = 4
     rows = -(-len(panels) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(4 * columns, 2.2 * rows), squeeze=False, layout="constrained")
+    from matplotlib.figure import Figure  # takes half a second, which every start of pytest would pay
+
+    figure = Figure(figsize=(4 * columns, 2.2 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
     for axis in axes.flat[len(panels) :]:
         axis.set_axis_off()
     for axis, (case, name) in zip(axes.flat, panels, strict=False):
@@ -82,4 +81,3 @@ def write(results, folder):
         axis.invert_yaxis()
         axis.set_title(f"{CASES[case].title}\n{name}", fontsize=9)
     figure.savefig(folder / "bench.png", dpi=100)
-    plt.close(figure)
