@@ -15,6 +15,7 @@ PACKAGE = pathlib.Path(dockerexec_ws.__file__).parent
 # The floors, and what each may import of the package.
 FLOORS = {
     "errors": set(),
+    "frameless": set(),
     "protocol": {"protocol"},
     "net": {"net", "errors"},
     "engine": {"protocol", "net", "engine", "errors"},
@@ -22,9 +23,9 @@ FLOORS = {
     "settings": {"settings", "errors"},
     "session": {"protocol", "net", "engine", "access", "settings", "session", "errors"},
     "observe": {"protocol", "access", "session", "observe", "errors"},
-    "web": {"protocol", "net", "engine", "access", "settings", "session", "observe", "web", "errors"},
+    "web": {"protocol", "net", "engine", "access", "settings", "session", "observe", "web", "errors", "frameless"},
     "serve": {"net", "access", "settings", "session", "web", "serve", "errors"},
-    "client": {"protocol", "client", "errors"},
+    "client": {"protocol", "client", "errors", "frameless"},
 }
 TOP = {"__init__", "__main__", "cli", "wsgi"}
 

@@ -3,7 +3,6 @@
 import codecs
 import contextlib
 import enum
-import logging
 import socket
 import struct
 import time
@@ -367,8 +366,3 @@ def _frame_header(size: int) -> bytes:
 def _at_most(seconds: float | None) -> contextlib.AbstractContextManager[object, bool]:
     """Leave a ``with`` block after *seconds*, without an exception; None: never."""
     return cast("contextlib.AbstractContextManager[object, bool]", gevent.Timeout(seconds, cast("Any", False)))
-
-
-protocol_logger = logging.getLogger("dockerexec_ws.websockets")
-"""The logger of the ``websockets`` library here: at debug level it would log every frame, secrets typed included."""
-protocol_logger.setLevel(logging.WARNING)

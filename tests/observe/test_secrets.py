@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from dockerexec_ws.access.bearer import TOKEN_SUBPROTOCOL, new_token
+from dockerexec_ws.client import run
 from tests.conftest import wait_until
 from tests.peer import Peer, Transcript
 from tests.web.test_app import ask, exchange
@@ -38,9 +39,22 @@ def all_logs(caplog):
     caplog.set_level(logging.DEBUG)
     loggers = [each for each in logging.root.manager.loggerDict.values() if isinstance(each, logging.Logger)]
     for each in loggers:
-        if each.level and each.name != "dockerexec_ws.websockets":  # whose level is the package's own doing
+        if each.level:
             caplog.set_level(logging.DEBUG, each.name)
     return caplog
+
+
+def test_the_python_client_logs_no_secrets(serve, tmp_path, all_logs):
+    token, line = new_token("somebody")
+    (tmp_path / "tokens").write_text(f"{line}\n")
+    for name in ("websockets", "websockets.client", "websockets.server", "dockerexec_ws.websockets"):
+        all_logs.set_level(logging.DEBUG, name)
+    server = serve(path=PATH, token_file=tmp_path / "tokens")
+    assert run(server.url, ["cat"], token=token, input=STDIN.encode(), capture_output=True).stdout == STDIN.encode()
+    logged = [f"{record.name}: {record.getMessage()} {record.args!r}" for record in all_logs.records]
+    assert logged
+    for secret in (PATH, STDIN, token):
+        assert [text for text in logged if secret in text] == []
 
 
 @pytest.mark.parametrize("carry", [header, subprotocol])
