@@ -83,7 +83,9 @@ def test_the_sdist_has_what_a_reader_looks_for(built):
     (path,) = built.glob("*.tar.gz")
     top = f"dockerexec_ws-{dockerexec_ws.__version__}"
     # The README shows the pictures and links to the manual.
-    manual = [name.relative_to(ROOT).as_posix() for name in (ROOT / "docs").rglob("*") if name.suffix in {".rst", ".png"}]
+    manual = [
+        name.relative_to(ROOT).as_posix() for name in (ROOT / "docs").rglob("*") if name.suffix in {".rst", ".png"}
+    ]
     with tarfile.open(path) as sdist:
         for name in ["LICENSE", "README.rst", "CHANGELOG.rst", *manual]:
             packed = sdist.extractfile(f"{top}/{name}")
