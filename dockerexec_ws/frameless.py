@@ -10,8 +10,12 @@ class FramelessLogger(logging.LoggerAdapter[logging.Logger]):
     """
 
     def __init__(self) -> None:
-        super().__init__(logging.getLogger("dockerexec_ws.websockets"), {})
+        super().__init__(logging.getLogger("dockerexec_ws.websockets"))
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802  # the name is the base class's
         """Return whether *level* is logged; never below ``logging.WARNING``."""
         return level >= logging.WARNING and super().isEnabledFor(level)
+
+
+frameless_logger = FramelessLogger()
+"""The one that all connections share."""

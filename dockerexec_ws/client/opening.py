@@ -14,7 +14,7 @@ from websockets.uri import WebSocketURI, parse_uri
 
 from dockerexec_ws.client.transport import Transport
 from dockerexec_ws.errors import ConnectionLost, SessionRefused, SettingsError
-from dockerexec_ws.frameless import FramelessLogger
+from dockerexec_ws.frameless import frameless_logger
 
 LARGEST_MESSAGE = 32 * 1024 * 1024
 """Bytes of the largest message taken from a server; they are far smaller."""
@@ -75,7 +75,7 @@ def open_websocket(
         uri = parse_uri(url)
     except InvalidURI as error:  # a user without a password
         raise SettingsError(error.msg) from error
-    protocol = ClientProtocol(uri, max_size=LARGEST_MESSAGE, logger=FramelessLogger())
+    protocol = ClientProtocol(uri, max_size=LARGEST_MESSAGE, logger=frameless_logger)
     request = protocol.connect()
     given = dict(headers or {})
     if token is not None:

@@ -26,7 +26,7 @@ from websockets.typing import Subprotocol
 
 from dockerexec_ws.access.identity import LOCAL_ADDRESS, PEER_CERTIFICATE, SUBPROTOCOL, Environ
 from dockerexec_ws.access.refusal import RefusedError
-from dockerexec_ws.frameless import FramelessLogger
+from dockerexec_ws.frameless import frameless_logger
 from dockerexec_ws.net.buffers import buffered
 from dockerexec_ws.net.websocket import WebSocket
 
@@ -139,7 +139,7 @@ def upgrade(environ: Environ, *, max_size: int, compress: bool, ping_interval: f
     ``end_of_request(environ)``. Raises RefusedError: nothing was answered yet.
     """
     # Its parser is for frames only: the server has read the request.
-    protocol = ServerProtocol(state=State.OPEN, max_size=max_size, logger=FramelessLogger())
+    protocol = ServerProtocol(state=State.OPEN, max_size=max_size, logger=frameless_logger)
     upgraded = environ.get("wsgi.websocket")
     if upgraded is not None:
         sock = upgraded.handler.socket
@@ -148,7 +148,7 @@ def upgrade(environ: Environ, *, max_size: int, compress: bool, ping_interval: f
     else:
         extensions = enable_server_permessage_deflate(None) if compress else None
         handshake = ServerProtocol(
-            extensions=extensions, select_subprotocol=_select_subprotocol, logger=FramelessLogger()
+            extensions=extensions, select_subprotocol=_select_subprotocol, logger=frameless_logger
         )
         response = handshake.accept(_request(environ))
         if response.status_code != http.HTTPStatus.SWITCHING_PROTOCOLS:

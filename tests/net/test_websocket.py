@@ -13,7 +13,7 @@ from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
 from dockerexec_ws.errors import ConnectionClosedError
-from dockerexec_ws.frameless import FramelessLogger
+from dockerexec_ws.frameless import frameless_logger
 from dockerexec_ws.net import websocket as websocket_module
 from dockerexec_ws.net.websocket import EndingKind, WebSocket
 from tests.conftest import wait_until
@@ -62,7 +62,7 @@ def connect():
         ours, _ = listener.accept()
         listener.close()
         sockets.extend([ours, theirs])
-        protocol = ServerProtocol(state=State.OPEN, max_size=1000, logger=FramelessLogger())
+        protocol = ServerProtocol(state=State.OPEN, max_size=1000, logger=frameless_logger)
         return WebSocket(ours, protocol, **options), Client(theirs)
 
     yield connect
