@@ -65,7 +65,7 @@ def write(results, folder):
         return
     columns = 4
     rows = -(-len(panels) // columns)
-    from matplotlib.figure import Figure  # takes half a second, which every start of pytest would pay
+    from matplotlib.figure import Figure  # slow to import, and only the plot needs it
 
     figure = Figure(figsize=(4 * columns, 2.2 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
