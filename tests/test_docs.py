@@ -1,14 +1,24 @@
 """The README and the manual: their links lead somewhere, and their samples run as they are written."""
 
 import contextlib
+import io
+import os
 import re
 import select
+import shlex
+import shutil
 import subprocess
 import sys
+import tarfile
 import textwrap
+import tomllib
+from pathlib import Path
 
+import gevent
 import pytest
+import trustme
 
+from dockerexec_ws.access.bearer import new_token
 from tests.conftest import ROOT, TIMEOUT
 from tests.peer import Peer
 
@@ -122,3 +132,142 @@ def started(program):
 def first_line(process):
     assert select.select([process.stdout], [], [], TIMEOUT / 2)[0], "the sample printed nothing"
     return process.stdout.readline().strip()
+
+
+TERMINAL_CLIENT = commands("docs/clients.rst", "dockerexec-ws-client ") + commands("docs/clients.rst", "tar -c ")
+
+# Programs that the samples run in the container, and what they print.
+PREPARE = """\
+adduser app 2>/dev/null || echo app:x:4321:4321::/:/bin/sh >>/etc/passwd
+mkdir -p /srv /var/log
+echo ready >/var/log/app.log
+printf '#!/bin/sh\necho shell of %s DEBUG=$DEBUG\n' '$(id -un)' >/manage.py
+printf '#!/bin/sh\necho dump of $1\n' >/usr/bin/pg_dump
+chmod +x /manage.py /usr/bin/pg_dump
+"""
+
+
+def archive_of(name, file):
+    """A tar archive, as bytes, of *file* by another name."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        tar.add(file.resolve(), name)
+    return archive.getvalue()
+
+
+@pytest.fixture
+def program_server(own_container, docker_api, serve, tmp_path):
+    """A server with TLS and tokens, whose container has the programs that the samples run."""
+    docker_api.put_archive(own_container, "/usr/bin", archive_of("tar", Path(shutil.which("busybox"))))
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    certificate = authority.issue_cert("127.0.0.1")
+    certificate.private_key_and_cert_chain_pem.write_to_path(tmp_path / "server.pem")
+    token, line = new_token("alice")
+    (tmp_path / "tokens").write_text(line + "\n")
+    (tmp_path / ".token").write_text(token)
+    server = serve(
+        own_container,
+        token_file=tmp_path / "tokens",
+        certfile=tmp_path / "server.pem",
+        keyfile=tmp_path / "server.pem",
+        allow_user=("app",),
+        allow_env=("DEBUG",),
+    )
+    client = shlex.join([sys.executable, "-m", "dockerexec_ws.client"])
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/dockerexec-ws-client").write_text(f'#!/bin/sh\nexec {client} "$@"\n')
+    (tmp_path / "bin/dockerexec-ws-client").chmod(0o755)
+    environment = {
+        "PATH": f"{tmp_path}/bin:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "HOME": str(tmp_path),
+        "SSL_CERT_FILE": str(tmp_path / "ca.pem"),
+        "DOCKEREXEC_WS_TOKEN": token,
+    }
+
+    def in_shell(line, stdin=b""):
+        line = re.sub(r"wss?://[\w.:]+/PATH|\bURL\b", server.url, line)
+        return subprocess.run(
+            ["bash", "-e", "-o", "pipefail", "-c", line],
+            cwd=tmp_path / "bin",
+            env=os.environ | environment,
+            input=stdin,
+            capture_output=True,
+            timeout=TIMEOUT / 2,
+        )
+
+    assert in_shell("dockerexec-ws-client URL -- sh", PREPARE.encode()).returncode == 0
+    return in_shell
+
+
+def test_the_samples_of_the_terminal_client(program_server):
+    assert len(TERMINAL_CLIENT) == 5
+    words = ("-- bash", "manage.py", "tar -x", "pg_dump", "tail -f")
+    shell, manage, tar, dump, log = (next(line for line in TERMINAL_CLIENT if word in line) for word in words)
+    assert program_server(shell, b"echo it works\n").stdout == b"it works\n"
+    assert program_server(manage).stdout == b"shell of app DEBUG=1\n"
+    assert program_server(tar).returncode == 0
+    assert program_server("dockerexec-ws-client URL -- ls /srv").stdout == b"dockerexec-ws-client\n"
+    assert program_server(f"{dump}; zcat shop.sql.gz").stdout == b"dump of shop\n"
+    assert program_server(log).stdout == b"ready\n"
+
+
+GUNICORN = sorted({line for page in ("README.rst", "docs/embedding.rst") for line in commands(page, "gunicorn ")})
+
+
+@pytest.mark.parametrize("line", GUNICORN)
+def test_the_samples_of_gunicorn(line, container, docker_host, tmp_path):
+    for page in ("README.rst", "docs/embedding.rst"):
+        (settings,) = commands(page, "export ")
+    script = f"{settings.replace('NAME', container)}\nexec {line}"
+    log = tmp_path / "log"
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "DOCKER_HOST": docker_host,
+        "GUNICORN_CMD_ARGS": "--bind 127.0.0.1:0 --no-control-socket",
+    }
+    with (
+        log.open("w") as file,
+        subprocess.Popen(["bash", "-c", script], env=os.environ | environment, cwd=ROOT, stderr=file) as process,
+    ):
+        try:
+            with gevent.Timeout(TIMEOUT / 3, AssertionError(f"not ready: {log.read_text()}")):
+                while not (port := re.search(r"Listening at: http://127.0.0.1:(\d+)", log.read_text())):
+                    gevent.sleep(0.05)
+            with Peer(f"ws://127.0.0.1:{port[1]}/SECRET", "echo", "it works").ready() as peer:
+                assert peer.transcript().stdout == b"it works\n"
+        finally:
+            process.terminate()
+
+
+def test_the_sample_of_the_command(container, docker_host):
+    (line,) = commands("README.rst", "python -m dockerexec_ws ")
+    words = shlex.split(line.replace("NAME", container))
+    environment = os.environ | {"DOCKEREXEC_WS_PORT": "0", "DOCKER_HOST": docker_host}
+    with subprocess.Popen(
+        [sys.executable, *words[1:]], env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            url = first_line(process).removeprefix("listening on ")
+            with Peer(url, "echo", "it works").ready() as peer:
+                assert peer.transcript().stdout == b"it works\n"
+        finally:
+            process.terminate()
+
+
+def test_the_sample_of_a_policy_file(tmp_path):
+    (block,) = re.findall(
+        r"^The policy file is TOML.*::\n\n((?:    .*\n)+)", (ROOT / "docs/serving.rst").read_text(), re.M
+    )
+    sample = textwrap.dedent(block)
+    assert set(tomllib.loads(sample)) == {"containers", "access", "requests", "server", "sessions", "audit"}
+    certificate = trustme.CA().issue_cert("ci.example")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+    (tmp_path / "tokens").write_text(new_token("alice")[1] + "\n")
+    for folder in ("/etc/dockerexec-ws", "/var/log"):
+        assert folder in sample
+        sample = sample.replace(folder, str(tmp_path))
+    (tmp_path / "policy.toml").write_text(sample)
+    run([sys.executable, "-m", "dockerexec_ws", "--config", tmp_path / "policy.toml", "--check-config"])
