@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     )
     from dockerexec_ws.serve.server import DockerExecServer
     from dockerexec_ws.web.app import create_app, mount
-    from dockerexec_ws.web.upgrade import Handler
+    from dockerexec_ws.web.handler import Handler
 
 _HOMES = {
     "ContainerNotFoundError": "dockerexec_ws.errors",
@@ -28,7 +28,7 @@ _HOMES = {
     "DockerExecServer": "dockerexec_ws.serve.server",
     "EngineError": "dockerexec_ws.errors",
     "EngineUnavailableError": "dockerexec_ws.errors",
-    "Handler": "dockerexec_ws.web.upgrade",
+    "Handler": "dockerexec_ws.web.handler",
     "ListenError": "dockerexec_ws.errors",
     "NotPatchedError": "dockerexec_ws.errors",
     "SettingsError": "dockerexec_ws.errors",

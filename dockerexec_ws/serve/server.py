@@ -19,7 +19,7 @@ from dockerexec_ws.session.session import Session
 from dockerexec_ws.settings.schema import ListenSettings
 from dockerexec_ws.settings.settings import take
 from dockerexec_ws.web.app import App
-from dockerexec_ws.web.upgrade import Handler
+from dockerexec_ws.web.handler import Handler
 
 
 class DockerExecServer:

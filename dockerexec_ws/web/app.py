@@ -12,7 +12,7 @@ from websockets.frames import CloseCode
 
 from dockerexec_ws.access.admission import Admission, Client
 from dockerexec_ws.access.authenticators import authenticators_of, token_need
-from dockerexec_ws.access.identity import Environ
+from dockerexec_ws.access.identity import LOCAL_ADDRESS, Environ
 from dockerexec_ws.access.policy import Policy, offered_commands
 from dockerexec_ws.access.rate import Rate
 from dockerexec_ws.access.refusal import RefusedError
@@ -27,9 +27,10 @@ from dockerexec_ws.session.registry import Registry
 from dockerexec_ws.session.session import Session
 from dockerexec_ws.settings.settings import Settings
 from dockerexec_ws.web.backend import Backend
+from dockerexec_ws.web.carriers import carrier_of
 from dockerexec_ws.web.page import POLICY, UNBUILT, Answer, Page, is_for_page, policy_answer
 from dockerexec_ws.web.paths import Paths
-from dockerexec_ws.web.upgrade import ANSWER_TIMEOUT, end_of_request, note_local_address, upgrade
+from dockerexec_ws.web.upgrade import upgrade
 
 logger = logging.getLogger(__name__)
 
@@ -146,30 +147,32 @@ class App:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request; that of a session when the session is over."""
+        carrier = carrier_of(environ)
+        environ[LOCAL_ADDRESS] = carrier.local_address
         try:
             backend = self._backend
             if backend is None:
                 raise _unavailable("The server has not started. Try again later.")
-            if self._page is not None and is_for_page(environ):
+            if self._page is not None and not carrier.upgraded and is_for_page(environ):
+                carrier.limit_answer(PAGE_TIMEOUT)
                 answer = self._browse(backend, environ, self._page)
                 start_response(answer.status, answer.headers)
                 return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
             if self._paths.choice(environ) is None:
                 raise RefusedError(404, "There is nothing here.")
             client = self._admit(backend.audit, environ)
-            websocket = self._upgrade(environ)
+            websocket = self._upgrade(environ, carrier)
         except RefusedError as refusal:
-            if environ.get("wsgi.websocket") is None:
+            if not carrier.upgraded:
                 start_response(refusal.status, refusal.headers)
                 return [] if environ["REQUEST_METHOD"] == "HEAD" else [refusal.body]
-            self._refuse(self._upgrade(environ), refusal.text, refusal.close_code)
+            self._refuse(self._upgrade(environ, carrier), refusal.text, refusal.close_code)
         else:
             self._serve(backend, environ, websocket, client)
-        return end_of_request(environ)
+        return carrier.finish()
 
     def _browse(self, backend: Backend, environ: Environ, page: Page) -> Answer:
         """Answer a browser that does not ask for a session. Raises RefusedError."""
-        environ[ANSWER_TIMEOUT] = PAGE_TIMEOUT
         below = self._paths.page(environ)
         if below is None:
             raise RefusedError(404, "There is nothing here.")
@@ -180,7 +183,6 @@ class App:
             if environ.get("HTTP_SEC_FETCH_SITE", "none") not in ("same-origin", "none"):
                 raise RefusedError(403, "This is for the page of this server.")
             return policy_answer(self._offer(backend.targets, self._admit(backend.audit, environ)))
-        note_local_address(environ)
         self._admission.check(environ)  # who it is does not matter: the page is where a token is entered
         return page.answer(below, environ)
 
@@ -201,7 +203,6 @@ class App:
         """Let pass what may become a session, and tell whose; raises RefusedError."""
         if self._draining:
             raise _unavailable("The server is going away.")
-        note_local_address(environ)
         try:
             return self._admission.admit(environ)
         except RefusedError as refusal:

@@ -114,9 +114,7 @@ def policy_answer(offer: Mapping[str, object]) -> Answer:
 
 def is_for_page(environ: Environ) -> bool:
     """Whether a request is not for a WebSocket, nor was before a proxy took its Upgrade header."""
-    return not any(
-        key in ("HTTP_UPGRADE", "wsgi.websocket") or key.startswith("HTTP_SEC_WEBSOCKET_") for key in environ
-    )
+    return not any(key == "HTTP_UPGRADE" or key.startswith("HTTP_SEC_WEBSOCKET_") for key in environ)
 
 
 def _answer(kind: str, headers: Sequence[tuple[str, str]], body: bytes) -> Answer:

@@ -14,15 +14,18 @@ from gevent.pywsgi import WSGIServer
 
 from dockerexec_ws.access.refusal import RefusedError
 from dockerexec_ws.errors import ConnectionClosedError
-from dockerexec_ws.web.upgrade import Handler, end_of_request, upgrade
+from dockerexec_ws.web.carriers import carrier_of
+from dockerexec_ws.web.handler import Handler
+from dockerexec_ws.web.upgrade import upgrade
 
 MAX_SIZE = 32 * 1024 * 1024  # bytes; the suite's largest message has 16 MiB
 
 
 def echo(environ, start_response, *, compress):
     """The WSGI application: sends every message back as it came, text as text."""
+    carrier = carrier_of(environ)
     try:
-        websocket = upgrade(environ, max_size=MAX_SIZE, compress=compress, ping_interval=0, ping_timeout=20)
+        websocket = upgrade(environ, carrier, max_size=MAX_SIZE, compress=compress, ping_interval=0, ping_timeout=20)
     except RefusedError as refusal:
         start_response(refusal.status, refusal.headers)
         return [refusal.body]
@@ -30,7 +33,7 @@ def echo(environ, start_response, *, compress):
         while (message := websocket.receive()) is not None:
             websocket.send(message)
     websocket.close()
-    return end_of_request(environ)
+    return carrier.finish()
 
 
 def main():
