@@ -83,7 +83,7 @@ export class CommandForm {
     return this.#container.disabled ? "" : this.#container.value.trim();
   }
 
-  /** @returns {import("./protocol.js").ExecRequest | undefined} undefined: the user is told what is missing */
+  /** @returns {import("./opening.js").ExecRequest | undefined} undefined: the user is told what is missing */
   request() {
     /** @type {string[]} */
     let command;

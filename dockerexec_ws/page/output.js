@@ -1,6 +1,6 @@
 /** Output on its way to the terminal: small messages are put together, large ones cut, so that it stays answering. */
 
-import { join } from "./protocol.js";
+import { join } from "./bytes.js";
 
 /** Bytes of one write: few milliseconds of the terminal's work, after which it looks at the clock. */
 const LARGEST_WRITE = 64 * 1024;

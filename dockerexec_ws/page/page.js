@@ -4,7 +4,7 @@ import { CommandForm } from "./form.js";
 import { LineInput } from "./line_input.js";
 import { OutputQueue } from "./output.js";
 import { askPolicy, isRefusal } from "./policy.js";
-import { ExecSession } from "./protocol.js";
+import { ExecSession } from "./session.js";
 import { describeEnding, describeUnopened } from "./status.js";
 import { TerminalView } from "./terminal.js";
 import { TabTitle } from "./title.js";
@@ -135,7 +135,7 @@ function lineInputOf(current) {
 }
 
 /**
- * @param {import("./protocol.js").Ending} ending
+ * @param {import("./session.js").Ending} ending
  * @param {OutputQueue} output
  */
 async function ended(ending, output) {

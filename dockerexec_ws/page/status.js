@@ -3,7 +3,7 @@
 /** @typedef {"idle" | "connecting" | "running" | "ended" | "failed"} State */
 
 /**
- * @param {import("./protocol.js").Ending} ending
+ * @param {import("./session.js").Ending} ending
  * @returns {{state: State, text: string}}
  */
 export function describeEnding(ending) {

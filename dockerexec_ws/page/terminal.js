@@ -23,7 +23,7 @@ const RESET =
 /**
  * @typedef {object} TerminalListener
  * @property {(data: string | Uint8Array) => void} input what is typed: text, or the bytes of a mouse report
- * @property {(size: import("./protocol.js").Size) => void} resized
+ * @property {(size: import("./wire.js").Size) => void} resized
  * @property {(text: string) => void} titled
  * @property {() => void} rang
  * @property {(index: number, count: number) => void} found match *index* of *count*, from 0; -1: too many to tell
@@ -95,7 +95,7 @@ export class TerminalView {
     element.addEventListener("paste", pasted, true);
   }
 
-  /** @returns {import("./protocol.js").Size} */
+  /** @returns {import("./wire.js").Size} */
   get size() {
     return { rows: this.#terminal.rows, columns: this.#terminal.cols };
   }

@@ -70,7 +70,8 @@ def test_a_line_that_is_not_finished(line):
 
 # A WebSocket that a script plays the server of: `server(code, ...payload)` sends, `sent` is what it got.
 FAKE = """
-import {ExecSession, sessionUrl, subprotocols, LARGEST_INPUT} from './protocol.js';
+import {ExecSession, sessionUrl, subprotocols} from './protocol.js';
+import {LARGEST_INPUT} from './stdin.js';
 import {LONGEST_BURST} from './flow.js';
 const sent = [], heard = [];
 let socket;
