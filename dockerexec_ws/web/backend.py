@@ -19,55 +19,55 @@ logger = logging.getLogger(__name__)
 
 
 class Backend:
-    """Made by connecting to the engine; holds its connections and files until ``close``.
+    """Connects to the engine when it is made, and holds the connections and files until ``close``.
 
-    It also ends what former servers left. Raises EngineUnavailableError, ContainerNotFoundError, SettingsError; nothing
-    stays open then.
+    It also ends the processes that former servers left. Raises EngineUnavailableError, ContainerNotFoundError,
+    SettingsError; nothing stays open then.
     """
 
     def __init__(self, settings: Settings, address: str | None, container_id: str | None) -> None:
         self._settings = settings
         self._tasks = Group()
-        self.instance = Instance.unregistered()
-        """This server, as its successors will know it."""
         with contextlib.ExitStack() as stack:
             self.engine = Engine(address, timeout=settings.engine_timeout, connections=settings.max_sessions)
             stack.callback(self.engine.close)
             self.audit = AuditLog(settings.audit_log, optional=settings.audit_optional)
             stack.callback(self.audit.close)
+            stack.callback(self._tasks.kill, block=False)
             self.killer = Killer(self.engine, grace=settings.grace)
-            stack.callback(self._stop_killing)
-            self.targets = self._targets(container_id)
+            stack.callback(self.killer.close)
+            self.targets, containers = self._targets(container_id)
+            # Last, because nothing may fail once this server has taken over what former servers left.
+            self.instance = self._register(stack, containers)
+            """This server, as its successors will know it."""
             self._stack = stack.pop_all()
 
     def close(self) -> None:
         """Stop ending processes, and close every connection and file. Idempotent."""
         self._stack.close()
 
-    def _stop_killing(self) -> None:
-        left = [marker for marker in self.killer.close() if marker.startswith(self.instance.marker)]
-        self.instance.close(done=not left)
-        self._tasks.kill(block=False)
-
-    def _targets(self, container_id: str | None) -> Targets:
+    def _targets(self, container_id: str | None) -> tuple[Targets, tuple[str, ...]]:
+        """Return what commands can be run in, and the containers, by name or id, that are known already."""
         settings = self._settings
         if not container_id:
-            self.instance = self._register(())
-            return AllowedContainers(
+            allowed = AllowedContainers(
                 self.engine,
                 settings.allow_container,
                 settings.allow_container_label,
                 allow_own=settings.allow_own_container,
             )
+            return allowed, ()
         fixed = FixedContainer(
             self.engine, container_id, fresh=bool(self.audit), allow_own=settings.allow_own_container
         )
-        self.instance = self._register((container_id, fixed.state.id))
         self._tasks.spawn(self.killer.check, fixed.state.id)
-        return fixed
+        return fixed, (container_id, fixed.state.id)
 
-    def _register(self, containers: tuple[str, ...]) -> Instance:
-        """Make this server known to its successors, and end what its predecessors left. Raises SettingsError."""
+    def _register(self, stack: contextlib.ExitStack, containers: tuple[str, ...]) -> Instance:
+        """Make this server known to its successors, and end what its predecessors left. Raises SettingsError.
+
+        *stack* releases what was registered or taken over.
+        """
         settings = self._settings
         if settings.on_disconnect == "leave":
             return Instance.unregistered()
@@ -79,10 +79,17 @@ class Backend:
                 raise
             logger.warning("if this server is killed, nobody will end what its sessions leave: %s", error)
             return Instance.unregistered()
+        stack.callback(self._unregister, instance)
         for former in Instance.former(state_dir, self.engine.address):
-            logger.warning("a former server was not ended in order: what its sessions left is ended now")
+            # A greenlet that is killed before its first step runs no `finally`, so the stack releases the file too.
+            stack.callback(former.close, done=False)
+            logger.warning("a former server was not shut down properly: the processes of its sessions are ended now")
             self._tasks.spawn(self._end_former, former)
         return instance
+
+    def _unregister(self, instance: Instance) -> None:
+        left = [marker for marker in self.killer.close() if marker.startswith(instance.marker)]
+        instance.close(done=not left)
 
     def _end_former(self, former: Instance) -> None:
         done = False
