@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dockerexec_ws.errors import AuditError, SettingsError
-from dockerexec_ws.session.ending import Cause, SessionEnd
+from dockerexec_ws.session.ending import SessionEnd
 from dockerexec_ws.session.session import Session
 
 logger = logging.getLogger(__name__)
@@ -52,9 +52,9 @@ class AuditLog:
             self.write(
                 "end",
                 **_facts(session),
-                # After any other end the code is that of our own signal.
-                exit_code=session.exit_code if end.cause is Cause.EXITED else None,
-                ending=end.text or end.cause.value,
+                exit_code=end.exit_code,
+                ending=end.description,
+                processes_left=end.processes_left,
                 bytes_in=session.bytes_in,
                 bytes_out=session.bytes_out,
                 duration=round(duration, 3),

@@ -1,11 +1,19 @@
-"""How a session ended, in one word and in detail."""
+"""How a session ends: the causes, and what each of them implies."""
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from websockets.frames import CloseCode
+
+from dockerexec_ws.protocol.messages import Code
+
+PATIENCE = 1.0
+"""Seconds a client has to take the last message and the close frame, if its session ended before its process."""
 
 
 class Cause(enum.Enum):
-    """Why a session ended."""
+    """Why a session ended. The value is the audit log's text for an ending that has no text of its own."""
 
     EXITED = "the process exited"
     PEER_GONE = "the peer is gone"
@@ -14,10 +22,102 @@ class Cause(enum.Enum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
+class Processes(enum.Enum):
+    """What the server does with the processes of a session that has ended."""
+
+    LEFT = "left"
+    ENDED = "ended"
+    ENDED_UNLESS_LEAVE = "ended, unless the option --on-disconnect is leave"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consequences:
+    """What a cause implies."""
+
+    message: Code | None
+    """The message that tells the client; None if it is gone."""
+
+    close_code: CloseCode | None
+    """The close code (RFC 6455 section 7.4), unless the error has its own; None if the client chose one or is gone."""
+
+    delivers_output: bool
+    """Whether the client is still sent the output that was read. Otherwise it is dropped."""
+
+    patience: float | None
+    """Seconds that the client has to take what it is sent and close; None for as long as it goes on reading."""
+
+    processes: Processes
+
+
+CONSEQUENCES: Mapping[Cause, Consequences] = {
+    Cause.EXITED: Consequences(
+        message=Code.STOPPED,
+        close_code=CloseCode.NORMAL_CLOSURE,
+        delivers_output=True,
+        patience=None,
+        processes=Processes.LEFT,  # like docker exec: the process left its background children on purpose
+    ),
+    Cause.PEER_GONE: Consequences(
+        message=None,
+        close_code=None,
+        delivers_output=False,
+        patience=PATIENCE,
+        processes=Processes.ENDED_UNLESS_LEAVE,
+    ),
+    Cause.SHUTDOWN: Consequences(
+        message=Code.SHUTDOWN,
+        close_code=CloseCode.GOING_AWAY,
+        delivers_output=False,
+        patience=PATIENCE,
+        processes=Processes.ENDED_UNLESS_LEAVE,
+    ),
+    Cause.TIME_LIMIT: Consequences(
+        message=Code.ERROR,
+        close_code=CloseCode.POLICY_VIOLATION,
+        delivers_output=False,
+        patience=PATIENCE,
+        processes=Processes.ENDED,
+    ),
+    Cause.FAILED: Consequences(
+        message=Code.ERROR,
+        close_code=CloseCode.INTERNAL_ERROR,
+        delivers_output=True,
+        patience=None,
+        processes=Processes.ENDED,
+    ),
+}
+"""The same as the manual's table of endings, in docs/protocol.rst."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEnd:
-    """How a session ended; *text* is for the peer, *close_code* from RFC 6455 section 7.4."""
+    """How one session ended."""
 
     cause: Cause
-    close_code: int = 1000
+
+    own_close_code: int | None = None
+    """The close code of the error that ended the session, if it has its own."""
+
     text: str = ""
+    """What a message 202 tells the client."""
+
+    exit_code: int | None = None
+    """The process's exit code (0 to 255) if it exited by itself. After any other end it would be our own signal's."""
+
+    processes_left: bool | None = None
+    """Whether processes may be left because the server could not end them; None if it left them alone on purpose."""
+
+    @property
+    def implies(self) -> Consequences:
+        """What the cause implies."""
+        return CONSEQUENCES[self.cause]
+
+    @property
+    def close_code(self) -> int:
+        """The close code for the client. It never gets there if the client has closed before, or is gone."""
+        return self.own_close_code or self.implies.close_code or CloseCode.NORMAL_CLOSURE
+
+    @property
+    def description(self) -> str:
+        """The ending in words, for logs."""
+        return self.text or self.cause.value

@@ -9,12 +9,13 @@ The greenlet that calls ``run`` owns the others and waits for the first cause to
 The pumps and the resizer have a greenlet of their own while something has to wait.
 """
 
+import dataclasses
 import logging
 import secrets
 from collections.abc import Callable
 
 import gevent
-from gevent.event import AsyncResult
+from gevent.event import Event
 from gevent.pool import Group
 
 from dockerexec_ws.access.admission import Client
@@ -23,10 +24,7 @@ from dockerexec_ws.access.targets import Target
 from dockerexec_ws.engine.client import Engine
 from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.engine.killer import Killer
-from dockerexec_ws.errors import (
-    DockerExecError,
-    LimitExceededError,
-)
+from dockerexec_ws.errors import DockerExecError
 from dockerexec_ws.net.websocket import WebSocket
 from dockerexec_ws.protocol.flow import FlowControl
 from dockerexec_ws.protocol.framing import FramingError
@@ -43,7 +41,7 @@ from dockerexec_ws.protocol.messages import (
     make_message,
     parse_client_message,
 )
-from dockerexec_ws.session.ending import Cause, SessionEnd
+from dockerexec_ws.session.ending import CONSEQUENCES, Cause, Processes, SessionEnd
 from dockerexec_ws.session.limits import Limits
 from dockerexec_ws.session.output_pump import OutputPump
 from dockerexec_ws.session.resizer import Resizer
@@ -59,9 +57,6 @@ _MORE_THAN_PINGS = 512  # bytes between two looks
 
 SIZE_PATIENCE = 1.0
 """Seconds to wait at the start for the engine to set the terminal's size."""
-
-PATIENCE = 1.0
-"""Seconds a client has to take the last message and the close frame, if its session ended before its process."""
 
 
 class Session:
@@ -91,6 +86,8 @@ class Session:
         self.user = request.user
         self.ignored_messages = 0
         """Messages of the client that had no meaning."""
+        self.end: SessionEnd | None = None
+        """How the session ends; None as long as nothing has ended it."""
         self._websocket = websocket
         self._engine = engine
         self._killer = killer
@@ -101,15 +98,15 @@ class Session:
         self._exec: Exec | None = None
         self._flow = FlowControl()
         self._greenlets = Group()
-        self._ended: AsyncResult[SessionEnd] = AsyncResult()
+        self._ended = Event()  # set with `end`
         self._output = OutputPump(
             websocket,
             self._flow,
             self._limits,
             self._spawn,
             limit=min(settings.output_limit, TTY_OUTPUT_LIMIT) if tty else settings.output_limit,
-            over=self._ended.ready,
-            delivered=lambda: self._end(SessionEnd(Cause.EXITED)),
+            over=self._ended.is_set,
+            delivered=lambda: self._end(SessionEnd(cause=Cause.EXITED, exit_code=self._output.exit_code)),
         )
         self._stdin = StdinPump(
             websocket,
@@ -117,7 +114,7 @@ class Session:
             self._output.buffer,
             self._spawn,
             read_only=settings.read_only,
-            over=self._ended.ready,
+            over=self._ended.is_set,
         )
         self._resizer = Resizer(websocket, self._spawn)
         if tty:
@@ -142,23 +139,22 @@ class Session:
         """Run the session. Returns when the client has been told, the connection is closed and no process is left."""
         try:
             self._guard(self._start)
-            end = self._ended.get()
-            assert end is not None  # nosec B101  # for the type checker
+            self._ended.wait()
         except gevent.GreenletExit:  # the server that called us is going away
             self.shutdown()
-            end = SessionEnd(Cause.SHUTDOWN, 1001)
+        assert self.end is not None  # nosec B101  # for the type checker
         try:
-            self._finish(end)
+            self._finish(self.end)
         finally:
             self._websocket.abort()
             self._greenlets.kill(block=False)
-        return end
+        return self.end
 
     def shutdown(self) -> None:
         """End the session because the server is going away: message 201, close code 1001. Returns at once."""
         self._websocket.send_soon(make_message(Code.SHUTDOWN))
         self._output.buffer.abort()
-        self._end(SessionEnd(Cause.SHUTDOWN, 1001))
+        self._end(SessionEnd(cause=Cause.SHUTDOWN))
 
     # The beginning and the end
 
@@ -182,10 +178,10 @@ class Session:
         except DockerExecError as error:
             self._fail(str(error), error.close_code)
         size = self._request.size
-        if self.tty and size is not None and not self._engine.sizes_at_create and not self._ended.ready():
+        if self.tty and size is not None and not self._engine.sizes_at_create and not self._ended.is_set():
             self._resizer.resize(*size)
             self._resizer.join(SIZE_PATIENCE)  # so that a program that has read something knows its size
-        if self._ended.ready():  # perhaps while the size was being set: nothing may follow a 201
+        if self._ended.is_set():  # perhaps while the size was being set: nothing may follow a 201
             return
         self._websocket.send_soon(make_message(Code.RESUME))
         self._spawn(self._read_peer)
@@ -194,31 +190,30 @@ class Session:
             self._spawn(self._watch_limits)
 
     def _finish(self, end: SessionEnd) -> None:
+        implied = end.implies
         killing = None
-        if self._exec is not None and not self._leaves_processes(end):
+        if self._exec is None:
+            self.end = dataclasses.replace(end, processes_left=False)  # there never were any
+        elif end.processes_left:
             killing = gevent.spawn(self._killer.end, self.target.reference, self._marker, self._exec)
         try:
-            if end.text:
+            if implied.message is Code.ERROR:
                 self._websocket.send_soon(error_message(end.text))
-            if end.cause not in (Cause.EXITED, Cause.FAILED):
+            if not implied.delivers_output:
                 self._output.buffer.abort()
-                self._websocket.close(end.close_code, patience=PATIENCE)
+                self._websocket.close(end.close_code, patience=implied.patience)
         finally:
             # Keep the stream open until the killer has reported, but no longer: see Killer.end and read_output.
             try:
                 if killing is not None:
                     killing.join()
+                    self.end = dataclasses.replace(end, processes_left=not killing.value)
             finally:
                 if self._exec is not None:
                     self._exec.close()
         # Deliver the remaining output, even to a slow client.
         self._output.join()
-        self._websocket.close(end.close_code)
-
-    def _leaves_processes(self, end: SessionEnd) -> bool:
-        if end.cause is Cause.EXITED:  # the process left its background children on purpose
-            return True
-        return self._on_disconnect == "leave" and end.cause in (Cause.PEER_GONE, Cause.SHUTDOWN)
+        self._websocket.close(end.close_code, patience=implied.patience)
 
     def _watch_limits(self) -> None:
         delivered = 0
@@ -227,17 +222,28 @@ class Session:
             before, delivered = delivered, self._websocket.delivered
             if delivered - before > _MORE_THAN_PINGS:  # a slow client is taking output that was read long ago
                 self._limits.active()
-        if self._ended.ready():  # the session only waits for the client
+        if self._ended.is_set():  # the session only waits for the client
             self._output.buffer.abort()
             self._websocket.abort()
-        self._end(SessionEnd(Cause.TIME_LIMIT, LimitExceededError.close_code, limit[1]))
+        self._end(SessionEnd(cause=Cause.TIME_LIMIT, text=limit[1]))
 
     def _end(self, end: SessionEnd) -> None:
-        if not self._ended.ready():  # the first one is the cause
-            self._ended.set(end)
+        if self.end is None:  # the first one is the cause
+            # Until the killer has reported, processes may be left.
+            self.end = dataclasses.replace(end, processes_left=None if self._leaves_processes(end.cause) else True)
+            self._ended.set()
 
-    def _fail(self, text: str, close_code: int = 1011) -> None:
-        self._end(SessionEnd(Cause.FAILED, close_code, text))
+    def _leaves_processes(self, cause: Cause) -> bool:
+        match CONSEQUENCES[cause].processes:
+            case Processes.LEFT:
+                return True
+            case Processes.ENDED_UNLESS_LEAVE:
+                return self._on_disconnect == "leave"
+            case Processes.ENDED:
+                return False
+
+    def _fail(self, text: str, close_code: int | None = None) -> None:
+        self._end(SessionEnd(cause=Cause.FAILED, own_close_code=close_code, text=text))
 
     def _spawn(self, function: Callable[..., None], *arguments: object) -> "gevent.Greenlet[..., None]":
         return self._greenlets.spawn(self._guard, function, *arguments)
@@ -260,7 +266,7 @@ class Session:
                 self._stdin.pass_on()
         self._output.buffer.abort()
         logger.debug("session %s: %s", self.id, self._websocket.ending)
-        self._end(SessionEnd(Cause.PEER_GONE))
+        self._end(SessionEnd(cause=Cause.PEER_GONE))
 
     def _take_message(self, message: bytes) -> None:
         match parse_client_message(message):

@@ -367,10 +367,10 @@ def test_the_audit_log(serve, container, docker_api, tmp_path):
     assert start.items() >= ({"event": "start"} | who | where | what).items()
     assert end.items() >= ({"event": "end", "session": start["session"]} | who | where | what).items()
     assert (end["exit_code"], end["bytes_in"], end["bytes_out"]) == (3, 5, 5)
-    assert end["ending"] == "the process exited"
+    assert (end["ending"], end["processes_left"]) == ("the process exited", None)
     assert 0 < end["duration"] < 10
     assert (vanished["session"], vanished["exit_code"]) == (second["session"], None)
-    assert vanished["ending"] == "the peer is gone"
+    assert (vanished["ending"], vanished["processes_left"]) == ("the peer is gone", False)
     assert refusal["event"] == "refusal"
     assert (refusal["identity"], refusal["origin"]) == (None, "http://evil.example")
 
