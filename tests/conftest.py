@@ -61,8 +61,10 @@ def pytest_addoption(parser):
 
 def pytest_collection_modifyitems(config, items):
     for item in items:
-        if item.path.is_relative_to(TESTS / "faults") or item.path.is_relative_to(TESTS / "bench"):
+        if item.path.is_relative_to(TESTS / "bench"):
             item.add_marker("alone")
+        elif item.path.is_relative_to(TESTS / "faults") and "alone" not in item.keywords:
+            item.add_marker("heavy")
     if not config.getoption("--all"):
         kept = [item for item in items if "slow" not in item.keywords]
         config.hook.pytest_deselected(items=[item for item in items if "slow" in item.keywords])

@@ -15,6 +15,8 @@ from tests.faults.census import nothing_left
 from tests.peer import Peer
 from tests.private_engine import NAME
 
+pytestmark = pytest.mark.alone  # it measures how soon processes end
+
 GRACE = 0.5  # the server's default
 BOUND = GRACE + 1.0 * TIMEOUT / 60
 IDLE = 0.2  # of a core

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.private_engine import command_lines
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 @pytest.fixture

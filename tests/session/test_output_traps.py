@@ -28,7 +28,7 @@ def assert_whole(transcript, expected):
     assert transcript.close_code == 1000
 
 
-@pytest.mark.alone
+@pytest.mark.heavy
 def test_30_clients_that_are_paused_for_10_s_while_their_processes_exit(serve):
     """Of each size 15: what the engine's own buffers would hold in part, and what exceeds the limit of output."""
     server = serve(max_sessions=40)

@@ -659,7 +659,7 @@ def test_an_honest_slow_reader_is_never_cut(serve, size):
 # Many, and much
 
 
-@pytest.mark.alone
+@pytest.mark.heavy
 def test_300_sessions_lose_nothing(serve):
     server = serve(max_sessions=20)
 
