@@ -24,6 +24,7 @@ from dockerexec_ws.access.targets import Target
 from dockerexec_ws.engine.client import Engine
 from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.engine.killer import Killer
+from dockerexec_ws.engine.run import Run
 from dockerexec_ws.errors import DockerExecError
 from dockerexec_ws.net.websocket import WebSocket
 from dockerexec_ws.protocol.flow import FlowControl
@@ -95,7 +96,7 @@ class Session:
         self._request = request
         self._on_disconnect = settings.on_disconnect
         self._limits = Limits(settings, client.narrowing.deadline)
-        self._exec: Exec | None = None
+        self._run: Run | None = None
         self._flow = FlowControl()
         self._greenlets = Group()
         self._ended = Event()  # set with `end`
@@ -160,8 +161,9 @@ class Session:
 
     def _start(self) -> None:
         try:
-            self._exec = Exec(
+            self._run = Run(
                 self._engine,
+                self._killer,
                 self.target.reference,
                 self.argv,
                 tty=self.tty,
@@ -172,9 +174,10 @@ class Session:
                 privileged=self._request.privileged,
                 size=self._request.size,
             )
-            self._exec.start()
-            self._stdin.start(self._exec)
-            self._resizer.start(self._exec)
+            process = self._run.exec
+            process.start()
+            self._stdin.start(process)
+            self._resizer.start(process)
         except DockerExecError as error:
             self._fail(str(error), error.close_code)
         size = self._request.size
@@ -185,17 +188,17 @@ class Session:
             return
         self._websocket.send_soon(make_message(Code.RESUME))
         self._spawn(self._read_peer)
-        self._spawn(self._read_engine, self._exec)
+        self._spawn(self._read_engine, process)
         if self._limits.timed:
             self._spawn(self._watch_limits)
 
     def _finish(self, end: SessionEnd) -> None:
         implied = end.implies
-        killing = None
-        if self._exec is None:
+        terminating = None
+        if self._run is None:
             self.end = dataclasses.replace(end, processes_left=False)  # there never were any
         elif end.processes_left:
-            killing = gevent.spawn(self._killer.end, self.target.reference, self._marker, self._exec)
+            terminating = gevent.spawn(self._run.terminate)
         try:
             if implied.message is Code.ERROR:
                 self._websocket.send_soon(error_message(end.text))
@@ -203,14 +206,11 @@ class Session:
                 self._output.buffer.abort()
                 self._websocket.close(end.close_code, patience=implied.patience)
         finally:
-            # Keep the stream open until the killer has reported, but no longer: see Killer.end and read_output.
-            try:
-                if killing is not None:
-                    killing.join()
-                    self.end = dataclasses.replace(end, processes_left=not killing.value)
-            finally:
-                if self._exec is not None:
-                    self._exec.close()
+            if terminating is not None:
+                terminating.join()
+                self.end = dataclasses.replace(end, processes_left=not terminating.value)
+            elif self._run is not None:
+                self._run.exec.close()
         # Deliver the remaining output, even to a slow client.
         self._output.join()
         self._websocket.close(end.close_code, patience=implied.patience)

@@ -1,0 +1,44 @@
+"""A run: an exec together with its marker, so that it can be terminated."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dockerexec_ws.engine.client import Engine
+from dockerexec_ws.engine.exec import Exec
+from dockerexec_ws.engine.killer import Killer
+
+
+class Run:
+    """A command in *container* whose processes *killer* can end. The constructor creates the exec ``exec``.
+
+    *marker* is an environment variable, ``NAME=VALUE``, that identifies the processes; *options* are those of
+    ``Engine.create_exec``. Raises as ``Exec`` does.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        killer: Killer,
+        container: str,
+        argv: Sequence[str],
+        *,
+        tty: bool,
+        marker: str,
+        **options: Any,
+    ) -> None:
+        self.exec = Exec(engine, container, argv, tty=tty, marker=marker, **options)
+        self._killer = killer
+        self._container = container
+        self._marker = marker
+
+    def terminate(self) -> bool:
+        """End all processes, then close the exec's stream. Returns whether no process is left.
+
+        Waits for the killer's report, for a paused container too. The stream stays open until then: closing it earlier
+        would slow the engine down. It closes right after, because unread output of an ended exec delays the exit codes
+        of all others in the container (see ``read_output``).
+        """
+        try:
+            return self._killer.end(self._container, self._marker, self.exec)
+        finally:
+            self.exec.close()
