@@ -8,22 +8,29 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from dockerexec_ws.access.rate import Rate
 from dockerexec_ws.errors import AuditError, SettingsError
 from dockerexec_ws.session.ending import SessionEnd
+from dockerexec_ws.session.observers import Refusal
 from dockerexec_ws.session.session import Session
 
 logger = logging.getLogger(__name__)
 
+STRANGERS = 60
+"""How many refusals of strangers are recorded per minute and address, so that nobody can fill the disk."""
+
 
 class AuditLog:
-    """Writes to the file *target*, which is appended to, or to stderr if that is "-"; None writes nowhere.
+    """Appends to the file *target*, or writes to stderr if *target* is "-"; None writes nowhere.
 
-    A line holds no environment values, tokens or stdin. Unless *optional*, what cannot be written is an error:
-    ``write`` raises AuditError. Raises SettingsError if the file cannot be opened.
+    A line holds no environment values, tokens or stdin. If *optional*, a session starts even if its line cannot be
+    written. *strangers* is how many refusals of strangers are recorded per minute and address. Raises SettingsError if
+    the file cannot be opened.
     """
 
-    def __init__(self, target: Path | str | None, *, optional: bool = False) -> None:
+    def __init__(self, target: Path | str | None, *, optional: bool = False, strangers: int = STRANGERS) -> None:
         self._optional = optional
+        self._strangers = Rate(strangers)
         self._fd: int | None = None
         if target == "-":
             self._fd = sys.stderr.fileno()
@@ -43,7 +50,7 @@ class AuditLog:
         self._fd = None
 
     def started(self, session: Session) -> None:
-        """Record that a session is about to start. Raises AuditError: then it must not."""
+        """Record that a session is about to start. Raises AuditError: then it must not start."""
         self.write("start", **_facts(session))
 
     def ended(self, session: Session, end: SessionEnd, duration: float) -> None:
@@ -60,10 +67,20 @@ class AuditLog:
                 duration=round(duration, 3),
             )
 
-    def refused(self, reason: str, address: str, origin: str | None, identity: str | None = None) -> None:
+    def refused(self, refusal: Refusal) -> None:
         """Record that a client was refused."""
+        if refusal.stranger:
+            if self._strangers.wait(refusal.address):
+                return
+            self._strangers.note(refusal.address)
         with contextlib.suppress(AuditError):  # the client is refused in any case
-            self.write("refusal", reason=reason, identity=identity, address=address, origin=origin)
+            self.write(
+                "refusal",
+                reason=refusal.reason,
+                identity=refusal.identity,
+                address=refusal.address,
+                origin=refusal.origin,
+            )
 
     def write(self, event: str, **fields: object) -> None:
         """Append a line with the time (UTC), the *event* and *fields*. Raises AuditError."""

@@ -3,7 +3,6 @@
 import functools
 import logging
 import secrets
-import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -14,15 +13,15 @@ from dockerexec_ws.access.admission import Admission, Client
 from dockerexec_ws.access.authenticators import authenticators_of, token_need
 from dockerexec_ws.access.identity import LOCAL_ADDRESS, Environ
 from dockerexec_ws.access.policy import Policy, offered_commands
-from dockerexec_ws.access.rate import Rate
 from dockerexec_ws.access.refusal import RefusedError
 from dockerexec_ws.access.request import parse_request
 from dockerexec_ws.access.targets import Targets
 from dockerexec_ws.engine.client import engine_address
 from dockerexec_ws.errors import DockerExecError, NotPatchedError, QuotaError, SettingsError
 from dockerexec_ws.net.websocket import WebSocket
-from dockerexec_ws.observe.audit import AuditLog
+from dockerexec_ws.observe.events import Events
 from dockerexec_ws.protocol.messages import error_message
+from dockerexec_ws.session.observers import Refusal
 from dockerexec_ws.session.registry import Registry
 from dockerexec_ws.session.session import Session
 from dockerexec_ws.settings.settings import Settings
@@ -45,9 +44,6 @@ PAGE_TIMEOUT = 60.0
 
 SHUTDOWN_TIMEOUT = 3.0
 """Seconds within which all sessions have to end at a shutdown, beside the grace; what remains is cut."""
-
-LOGGED_REFUSALS = 60
-"""Refusals in a minute, for each address, that the audit log tells of: a stranger must not fill the disk."""
 
 _RETRY_AFTER = 5
 
@@ -92,9 +88,8 @@ class App:
             environment=settings.allow_env,
             privileged=settings.allow_privileged,
         )
-        self._refusals = Rate(LOGGED_REFUSALS)
         self._draining = False
-        self._registry = Registry(settings)
+        self._events = Events()
         self._backend: Backend | None = None  # until it has started
 
     def start(self) -> None:
@@ -104,7 +99,7 @@ class App:
         """
         if not monkey.is_module_patched("socket"):
             raise NotPatchedError
-        self._backend = Backend(self._settings, self._engine_address, self._container_id)
+        self._backend = Backend(self._settings, self._engine_address, self._container_id, self._events)
         if self._settings.allow_unauthenticated and not self.authenticators:
             logger.warning("--allow-unauthenticated: whoever reaches this server gets in")
         if self._page is not None and not self._page.is_built:
@@ -113,7 +108,7 @@ class App:
     @property
     def sessions(self) -> list[Session]:
         """The sessions that run now, oldest first."""
-        return self._registry.running
+        return self._backend.registry.running if self._backend else []
 
     @property
     def kill_failures(self) -> int:
@@ -125,7 +120,7 @@ class App:
 
         It is called in the session's greenlet; what it raises is logged and harms nothing.
         """
-        self._registry.subscribe(event, callback)
+        self._events.subscribe(event, callback)
 
     def close(self, drain_timeout: float | None = None) -> None:
         """End all sessions; new ones get 503. Idempotent.
@@ -133,17 +128,20 @@ class App:
         For *drain_timeout* seconds, by default those of the settings, running ones may end by themselves.
         """
         self._draining = True
-        if drain_timeout is None:
-            drain_timeout = self._settings.drain_timeout
-        if drain_timeout:
-            self._registry.join(drain_timeout)
-        for session in list(self.sessions):
-            session.shutdown()
-        if not self._registry.join(SHUTDOWN_TIMEOUT + self._settings.grace):
-            logger.error("%d sessions did not end in time and are cut", len(self.sessions))
-            self._registry.kill()
-        if self._backend:
+        if self._backend is not None:
+            self._end_sessions(
+                self._backend.registry, self._settings.drain_timeout if drain_timeout is None else drain_timeout
+            )
             self._backend.close()
+
+    def _end_sessions(self, registry: Registry, drain_timeout: float) -> None:
+        if drain_timeout:
+            registry.join(drain_timeout)
+        for session in registry.running:
+            session.shutdown()
+        if not registry.join(SHUTDOWN_TIMEOUT + self._settings.grace):
+            logger.error("%d sessions did not end in time and are cut", len(registry.running))
+            registry.kill()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request; that of a session when the session is over."""
@@ -160,7 +158,7 @@ class App:
                 return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
             if self._paths.choice(environ) is None:
                 raise RefusedError(404, "There is nothing here.")
-            client = self._admit(backend.audit, environ)
+            client = self._admit(backend, environ)
             websocket = self._upgrade(environ, carrier)
         except RefusedError as refusal:
             if not carrier.upgraded:
@@ -182,7 +180,7 @@ class App:
             # Another site's page could have its visitors' addresses locked out by what would count as their failures.
             if environ.get("HTTP_SEC_FETCH_SITE", "none") not in ("same-origin", "none"):
                 raise RefusedError(403, "This is for the page of this server.")
-            return policy_answer(self._offer(backend.targets, self._admit(backend.audit, environ)))
+            return policy_answer(self._offer(backend.targets, self._admit(backend, environ)))
         self._admission.check(environ)  # who it is does not matter: the page is where a token is entered
         return page.answer(below, environ)
 
@@ -199,17 +197,16 @@ class App:
             "read_only": self._settings.read_only,
         }
 
-    def _admit(self, audit: AuditLog, environ: Environ) -> Client:
+    def _admit(self, backend: Backend, environ: Environ) -> Client:
         """Let pass what may become a session, and tell whose; raises RefusedError."""
         if self._draining:
             raise _unavailable("The server is going away.")
         try:
             return self._admission.admit(environ)
         except RefusedError as refusal:
-            address, origin = self._admission.address(environ), environ.get("HTTP_ORIGIN")
-            if refusal.status[:3] in ("401", "403") and not self._refusals.wait(address):
-                self._refusals.note(address)
-                audit.refused(refusal.text, address, origin)
+            if refusal.status[:3] in ("401", "403"):
+                address, origin = self._admission.address(environ), environ.get("HTTP_ORIGIN")
+                backend.observers.refused(Refusal(reason=refusal.text, address=address, origin=origin, stranger=True))
             raise
 
     def serves(self, environ: Environ) -> bool:
@@ -222,25 +219,24 @@ class App:
 
     def _serve(self, backend: Backend, environ: Environ, websocket: WebSocket, client: Client) -> None:
         session: Session | None = None
-        begin = time.monotonic()
         try:
-            with self._registry.place():
+            with backend.registry.place():
                 try:
                     session = self._make_session(backend, environ, websocket, client)
-                    end = session.run()
-                    backend.audit.ended(session, end, time.monotonic() - begin)
+                    session.run()
                 except DockerExecError as error:
-                    self._refuse_session(backend.audit, websocket, client, error)
+                    self._refuse_session(backend, websocket, client, error)
                 finally:
                     websocket.abort()
         except QuotaError as error:  # all places are taken
-            self._refuse_session(backend.audit, websocket, client, error)
+            self._refuse_session(backend, websocket, client, error)
         finally:
             if session is not None:
-                self._registry.remove(session)
+                backend.registry.remove(session)
 
-    def _refuse_session(self, audit: AuditLog, websocket: WebSocket, client: Client, error: DockerExecError) -> None:
-        audit.refused(str(error), client.address, client.origin, client.name)
+    def _refuse_session(self, backend: Backend, websocket: WebSocket, client: Client, error: DockerExecError) -> None:
+        refusal = Refusal(reason=str(error), address=client.address, origin=client.origin, identity=client.name)
+        backend.observers.refused(refusal)
         self._refuse(websocket, str(error), error.close_code)
 
     def _make_session(self, backend: Backend, environ: Environ, websocket: WebSocket, client: Client) -> Session:
@@ -248,7 +244,7 @@ class App:
         request = client.narrowing.apply(parse_request(environ.get("QUERY_STRING", "")))
         self._policy.check(request)
         target = backend.targets.find(self._paths.choice(environ) or "", client.narrowing.containers)
-        self._registry.check_quotas(client)  # from here on nothing else runs until the session counts
+        backend.registry.check_quotas(client)  # from here on nothing else runs until the session counts
         backend.instance.uses(target.reference)
         session = Session(
             websocket,
@@ -260,8 +256,7 @@ class App:
             request=request,
             settings=self._settings,
         )
-        backend.audit.started(session)
-        self._registry.add(session)
+        backend.registry.add(session)
         return session
 
 

@@ -1,4 +1,4 @@
-"""What a started application works with: the engine, the killer, the containers, the audit log."""
+"""What a started application works with: the engine, the killer, the containers, the sessions and their observers."""
 
 import contextlib
 import logging
@@ -13,6 +13,9 @@ from dockerexec_ws.engine.instance import Instance, default_state_dir
 from dockerexec_ws.engine.killer import Killer
 from dockerexec_ws.errors import SettingsError
 from dockerexec_ws.observe.audit import AuditLog
+from dockerexec_ws.observe.events import Events
+from dockerexec_ws.session.observers import Observers
+from dockerexec_ws.session.registry import Registry
 from dockerexec_ws.settings.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -25,18 +28,23 @@ class Backend:
     SettingsError; nothing stays open then.
     """
 
-    def __init__(self, settings: Settings, address: str | None, container_id: str | None) -> None:
+    def __init__(self, settings: Settings, address: str | None, container_id: str | None, events: Events) -> None:
         self._settings = settings
         self._tasks = Group()
         with contextlib.ExitStack() as stack:
             self.engine = Engine(address, timeout=settings.engine_timeout, connections=settings.max_sessions)
             stack.callback(self.engine.close)
-            self.audit = AuditLog(settings.audit_log, optional=settings.audit_optional)
-            stack.callback(self.audit.close)
+            audit = AuditLog(settings.audit_log, optional=settings.audit_optional)
+            stack.callback(audit.close)
+            self.observers = Observers(
+                audit,
+                events,
+            )
+            self.registry = Registry(settings, self.observers)
             stack.callback(self._tasks.kill, block=False)
             self.killer = Killer(self.engine, grace=settings.grace)
             stack.callback(self.killer.close)
-            self.targets, containers = self._targets(container_id)
+            self.targets, containers = self._targets(container_id, audited=bool(audit))
             # Last, because nothing may fail once this server has taken over what former servers left.
             self.instance = self._register(stack, containers)
             """This server, as its successors will know it."""
@@ -46,7 +54,7 @@ class Backend:
         """Stop ending processes, and close every connection and file. Idempotent."""
         self._stack.close()
 
-    def _targets(self, container_id: str | None) -> tuple[Targets, tuple[str, ...]]:
+    def _targets(self, container_id: str | None, *, audited: bool) -> tuple[Targets, tuple[str, ...]]:
         """Return what commands can be run in, and the containers, by name or id, that are known already."""
         settings = self._settings
         if not container_id:
@@ -57,9 +65,7 @@ class Backend:
                 allow_own=settings.allow_own_container,
             )
             return allowed, ()
-        fixed = FixedContainer(
-            self.engine, container_id, fresh=bool(self.audit), allow_own=settings.allow_own_container
-        )
+        fixed = FixedContainer(self.engine, container_id, fresh=audited, allow_own=settings.allow_own_container)
         self._tasks.spawn(self.killer.check, fixed.state.id)
         return fixed, (container_id, fixed.state.id)
 

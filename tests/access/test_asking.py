@@ -12,6 +12,7 @@ from dockerexec_ws.access import targets as targets_module
 from dockerexec_ws.access.identity import Identity
 from dockerexec_ws.access.policy import Narrowing
 from dockerexec_ws.engine.client import Engine
+from dockerexec_ws.observe.audit import STRANGERS
 from tests.conftest import processes, running_container, wait_until
 from tests.peer import HandshakeError, Peer
 from tests.standin import StandInEngine, frame
@@ -375,13 +376,12 @@ def test_the_audit_log(serve, container, docker_api, tmp_path):
     assert (refusal["identity"], refusal["origin"]) == (None, "http://evil.example")
 
 
-def test_a_stranger_cannot_fill_the_audit_log(serve, tmp_path, monkeypatch):
-    monkeypatch.setattr("dockerexec_ws.web.app.LOGGED_REFUSALS", 3)
+def test_a_stranger_cannot_fill_the_audit_log(serve, tmp_path):
     server = serve(audit_log=tmp_path / "audit")
-    for _ in range(5):
+    for _ in range(STRANGERS + 2):
         with pytest.raises(HandshakeError):
             Peer(server.url, "true", headers=[("Origin", "null")])
-    assert len(lines(tmp_path / "audit")) == 3
+    assert len(lines(tmp_path / "audit")) == STRANGERS
 
 
 def test_without_its_audit_log_no_session_starts(serve, container, docker_api):

@@ -1,6 +1,7 @@
 """Which requests become sessions: paths, origins, the opening handshake, events, mounting."""
 
 import contextlib
+import json
 import logging
 import os
 import re
@@ -14,6 +15,7 @@ import pytest
 from gevent.pywsgi import WSGIServer
 
 from dockerexec_ws import ContainerNotFoundError, EngineUnavailableError, Handler, SettingsError, create_app, mount
+from dockerexec_ws.session.session import Session
 from dockerexec_ws.web.app import App
 from tests.conftest import wait_until
 from tests.peer import HandshakeError, Peer, Transcript
@@ -186,6 +188,20 @@ def test_events_and_a_failing_callback(serve, caplog):
     assert "ZeroDivisionError" in caplog.text
     with pytest.raises(SettingsError, match="session ended"):
         server.subscribe("session ended", print)
+
+
+def test_a_session_that_fails_by_a_fault_of_our_own_has_an_end_too(serve, tmp_path, monkeypatch):
+    monkeypatch.setattr(Session, "run", lambda _: 1 / 0)
+    server = serve(audit_log=tmp_path / "audit")
+    counts = []
+    server.subscribe("session removed", counts.append)
+    assert Transcript(Peer(server.url, "true")).close_code == 1006
+    wait_until(lambda: counts == [0])
+    assert server.sessions == []
+    start, end = [json.loads(line) for line in (tmp_path / "audit").read_text().splitlines()]
+    assert (start["event"], end["event"]) == ("start", "end")
+    assert start["session"] == end["session"]
+    assert (end["ending"], end["processes_left"]) == ("internal error", True)
 
 
 def test_stdin_is_in_no_log(serve, caplog):

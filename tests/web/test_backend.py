@@ -7,6 +7,7 @@ import pytest
 from dockerexec_ws.engine.client import Engine
 from dockerexec_ws.engine.instance import Instance
 from dockerexec_ws.errors import SettingsError
+from dockerexec_ws.observe.events import Events
 from dockerexec_ws.settings.settings import Settings
 from dockerexec_ws.web.backend import Backend
 
@@ -49,7 +50,7 @@ def test_a_former_server_whose_sessions_were_not_ended_is_left_to_the_next(
     settings, state_dir, former_file, docker_host
 ):
     """Even if the application is closed at once, before anything was begun."""
-    Backend(settings, docker_host, None).close()
+    Backend(settings, docker_host, None, Events()).close()
     assert list(state_dir.iterdir()) == [former_file]
     assert takes_over(state_dir, docker_host) == [NAME]
 
@@ -63,7 +64,7 @@ def test_a_start_that_fails_takes_over_nothing_and_registers_nothing(
     monkeypatch.setattr("dockerexec_ws.access.targets.own_container_id", fail)
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(SettingsError):
-        Backend(settings, docker_host, None)
+        Backend(settings, docker_host, None, Events())
     assert list(state_dir.iterdir()) == [former_file]
     assert takes_over(state_dir, docker_host) == [NAME]
     assert len(os.listdir("/proc/self/fd")) == before
