@@ -48,6 +48,16 @@ class Consequences:
 
     processes: Processes
 
+    def leaves_processes(self, on_disconnect: str) -> bool:
+        """Return whether the processes are left alone, with the option --on-disconnect being *on_disconnect*."""
+        match self.processes:
+            case Processes.LEFT:
+                return True
+            case Processes.ENDED:
+                return False
+            case Processes.ENDED_UNLESS_LEAVE:
+                return on_disconnect == "leave"
+
 
 CONSEQUENCES: Mapping[Cause, Consequences] = {
     Cause.EXITED: Consequences(

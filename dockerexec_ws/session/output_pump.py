@@ -6,9 +6,9 @@ from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.engine.output import read_output
 from dockerexec_ws.errors import ConnectionClosedError
 from dockerexec_ws.net.buffers import READ_SIZE
-from dockerexec_ws.net.websocket import WebSocket
 from dockerexec_ws.protocol.flow import FlowControl
 from dockerexec_ws.protocol.messages import Code, make_message, stopped_message
+from dockerexec_ws.session.channel import Channel
 from dockerexec_ws.session.limits import Limits
 from dockerexec_ws.session.on_demand import OnDemand, Spawn
 from dockerexec_ws.session.output import OutputBuffer
@@ -25,7 +25,7 @@ class OutputPump:
 
     def __init__(
         self,
-        websocket: WebSocket,
+        channel: Channel,
         flow: FlowControl,
         limits: Limits,
         spawn: Spawn,
@@ -36,7 +36,7 @@ class OutputPump:
     ) -> None:
         self.exit_code: int | None = None
         """The process's exit code (0 to 255), once the engine has told it."""
-        self._websocket = websocket
+        self._channel = channel
         self._flow = flow
         self._limits = limits
         self._over = over
@@ -62,7 +62,7 @@ class OutputPump:
     def send(self, code: Code, parts: Sequence[memoryview]) -> None:
         """Send output at once if nothing has to wait, else put it into the buffer."""
         may_send = self._writer.idle and not self._flow.output_held and not self.buffer.aborted
-        if may_send and self._websocket.send_at_once([_CODE_BYTES[code], *parts]):
+        if may_send and self._channel.send_at_once([_CODE_BYTES[code], *parts]):
             return
         self.buffer.put(code, parts)
         self._wake_writer()
@@ -79,9 +79,9 @@ class OutputPump:
         try:
             while (taken := self.buffer.take()) is not None:
                 code, pieces = taken
-                self._websocket.send(make_message(code, *pieces))
+                self._channel.send(make_message(code, *pieces))
             if self.exit_code is not None and not self.buffer.aborted and not self._over():
-                self._websocket.send(stopped_message(self.exit_code))
+                self._channel.send(stopped_message(self.exit_code))
                 self._delivered()
         except ConnectionClosedError:
             pass  # the reader of the client's messages finds out how

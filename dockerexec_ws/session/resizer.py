@@ -2,16 +2,16 @@
 
 from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.errors import EngineError
-from dockerexec_ws.net.websocket import WebSocket
 from dockerexec_ws.protocol.messages import error_message
+from dockerexec_ws.session.channel import Channel
 from dockerexec_ws.session.on_demand import OnDemand, Spawn
 
 
 class Resizer:
     """Sets the last size that was asked for; an earlier one that still waits is dropped."""
 
-    def __init__(self, websocket: WebSocket, spawn: Spawn) -> None:
-        self._websocket = websocket
+    def __init__(self, channel: Channel, spawn: Spawn) -> None:
+        self._channel = channel
         self._worker = OnDemand(spawn, self._work)
         self._process: Exec | None = None
         self._size: tuple[int, int] | None = None  # rows and columns still to be set
@@ -36,4 +36,4 @@ class Resizer:
             try:
                 self._process.resize(rows, columns)
             except EngineError as error:
-                self._websocket.send_soon(error_message(f"cannot resize: {error}"))
+                self._channel.send_soon(error_message(f"cannot resize: {error}"))

@@ -26,7 +26,6 @@ from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.engine.killer import Killer
 from dockerexec_ws.engine.run import Run
 from dockerexec_ws.errors import DockerExecError
-from dockerexec_ws.net.websocket import WebSocket
 from dockerexec_ws.protocol.flow import FlowControl
 from dockerexec_ws.protocol.framing import FramingError
 from dockerexec_ws.protocol.messages import (
@@ -42,7 +41,8 @@ from dockerexec_ws.protocol.messages import (
     make_message,
     parse_client_message,
 )
-from dockerexec_ws.session.ending import CONSEQUENCES, Cause, Processes, SessionEnd
+from dockerexec_ws.session.channel import Channel
+from dockerexec_ws.session.ending import Cause, SessionEnd
 from dockerexec_ws.session.limits import Limits
 from dockerexec_ws.session.output_pump import OutputPump
 from dockerexec_ws.session.resizer import Resizer
@@ -61,14 +61,14 @@ SIZE_PATIENCE = 1.0
 
 
 class Session:
-    """One session of *client* on an open *websocket*: the command of *request* runs in *target*.
+    """One session of *client* on an open *channel*: the command of *request* runs in *target*.
 
     *marker* is an environment variable, ``NAME=VALUE``, that identifies the session's processes.
     """
 
     def __init__(
         self,
-        websocket: WebSocket,
+        channel: Channel,
         engine: Engine,
         killer: Killer,
         marker: str,
@@ -89,7 +89,7 @@ class Session:
         """Messages of the client that had no meaning."""
         self.end: SessionEnd | None = None
         """How the session ends; None as long as nothing has ended it."""
-        self._websocket = websocket
+        self._channel = channel
         self._engine = engine
         self._killer = killer
         self._marker = marker
@@ -101,7 +101,7 @@ class Session:
         self._greenlets = Group()
         self._ended = Event()  # set with `end`
         self._output = OutputPump(
-            websocket,
+            channel,
             self._flow,
             self._limits,
             self._spawn,
@@ -110,16 +110,16 @@ class Session:
             delivered=lambda: self._end(SessionEnd(cause=Cause.EXITED, exit_code=self._output.exit_code)),
         )
         self._stdin = StdinPump(
-            websocket,
+            channel,
             self._flow,
             self._output.buffer,
             self._spawn,
             read_only=settings.read_only,
             over=self._ended.is_set,
         )
-        self._resizer = Resizer(websocket, self._spawn)
+        self._resizer = Resizer(channel, self._spawn)
         if tty:
-            websocket.hold_little()  # for the reason of TTY_OUTPUT_LIMIT
+            channel.hold_little()  # for the reason of TTY_OUTPUT_LIMIT
 
     @property
     def exit_code(self) -> int | None:
@@ -147,13 +147,13 @@ class Session:
         try:
             self._finish(self.end)
         finally:
-            self._websocket.abort()
+            self._channel.abort()
             self._greenlets.kill(block=False)
         return self.end
 
     def shutdown(self) -> None:
         """End the session because the server is going away: message 201, close code 1001. Returns at once."""
-        self._websocket.send_soon(make_message(Code.SHUTDOWN))
+        self._channel.send_soon(make_message(Code.SHUTDOWN))
         self._output.buffer.abort()
         self._end(SessionEnd(cause=Cause.SHUTDOWN))
 
@@ -186,7 +186,7 @@ class Session:
             self._resizer.join(SIZE_PATIENCE)  # so that a program that has read something knows its size
         if self._ended.is_set():  # perhaps while the size was being set: nothing may follow a 201
             return
-        self._websocket.send_soon(make_message(Code.RESUME))
+        self._channel.send_soon(make_message(Code.RESUME))
         self._spawn(self._read_peer)
         self._spawn(self._read_engine, process)
         if self._limits.timed:
@@ -201,10 +201,10 @@ class Session:
             terminating = gevent.spawn(self._run.terminate)
         try:
             if implied.message is Code.ERROR:
-                self._websocket.send_soon(error_message(end.text))
+                self._channel.send_soon(error_message(end.text))
             if not implied.delivers_output:
                 self._output.buffer.abort()
-                self._websocket.close(end.close_code, patience=implied.patience)
+                self._channel.close(end.close_code, patience=implied.patience)
         finally:
             if terminating is not None:
                 terminating.join()
@@ -213,34 +213,26 @@ class Session:
                 self._run.exec.close()
         # Deliver the remaining output, even to a slow client.
         self._output.join()
-        self._websocket.close(end.close_code, patience=implied.patience)
+        self._channel.close(end.close_code, patience=implied.patience)
 
     def _watch_limits(self) -> None:
         delivered = 0
         while (limit := self._limits.left())[0] > 0:
             gevent.sleep(min(limit[0], self._limits.interval))
-            before, delivered = delivered, self._websocket.delivered
+            before, delivered = delivered, self._channel.delivered
             if delivered - before > _MORE_THAN_PINGS:  # a slow client is taking output that was read long ago
                 self._limits.active()
         if self._ended.is_set():  # the session only waits for the client
             self._output.buffer.abort()
-            self._websocket.abort()
+            self._channel.abort()
         self._end(SessionEnd(cause=Cause.TIME_LIMIT, text=limit[1]))
 
     def _end(self, end: SessionEnd) -> None:
         if self.end is None:  # the first one is the cause
             # Until the killer has reported, processes may be left.
-            self.end = dataclasses.replace(end, processes_left=None if self._leaves_processes(end.cause) else True)
+            left_alone = end.implies.leaves_processes(self._on_disconnect)
+            self.end = dataclasses.replace(end, processes_left=None if left_alone else True)
             self._ended.set()
-
-    def _leaves_processes(self, cause: Cause) -> bool:
-        match CONSEQUENCES[cause].processes:
-            case Processes.LEFT:
-                return True
-            case Processes.ENDED_UNLESS_LEAVE:
-                return self._on_disconnect == "leave"
-            case Processes.ENDED:
-                return False
 
     def _fail(self, text: str, close_code: int | None = None) -> None:
         self._end(SessionEnd(cause=Cause.FAILED, own_close_code=close_code, text=text))
@@ -259,13 +251,13 @@ class Session:
     # From the client
 
     def _read_peer(self) -> None:
-        while (message := self._websocket.receive()) is not None:
+        while (message := self._channel.receive()) is not None:
             self._limits.active()
             self._take_message(message.encode() if isinstance(message, str) else message)
-            if not self._websocket.message_waits:  # write the stdin of messages that came together at once
+            if not self._channel.message_waits:  # write the stdin of messages that came together at once
                 self._stdin.pass_on()
         self._output.buffer.abort()
-        logger.debug("session %s: %s", self.id, self._websocket.ending)
+        logger.debug("session %s: %s", self.id, self._channel.ending)
         self._end(SessionEnd(cause=Cause.PEER_GONE))
 
     def _take_message(self, message: bytes) -> None:
@@ -291,7 +283,7 @@ class Session:
                 logger.debug("session %s: ignored a message with code %s", self.id, code)
 
     def _complain(self, text: str) -> None:
-        self._websocket.send_soon(error_message(text))
+        self._channel.send_soon(error_message(text))
 
     # From the engine
 

@@ -6,9 +6,9 @@ from gevent.event import Event
 
 from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.errors import EngineUnavailableError
-from dockerexec_ws.net.websocket import WebSocket
 from dockerexec_ws.protocol.flow import FlowControl
 from dockerexec_ws.protocol.messages import Code, error_message, make_message
+from dockerexec_ws.session.channel import Channel
 from dockerexec_ws.session.on_demand import OnDemand, Spawn
 from dockerexec_ws.session.output import OutputBuffer
 from dockerexec_ws.session.stdin import StdinBuffer
@@ -25,7 +25,7 @@ class StdinPump:
 
     def __init__(
         self,
-        websocket: WebSocket,
+        channel: Channel,
         flow: FlowControl,
         output: OutputBuffer,
         spawn: Spawn,
@@ -35,7 +35,7 @@ class StdinPump:
     ) -> None:
         self.bytes_in = 0
         """Bytes of stdin that were taken from the client."""
-        self._websocket = websocket
+        self._channel = channel
         self._flow = flow
         self._output = output
         self._read_only = read_only
@@ -62,15 +62,15 @@ class StdinPump:
             return
         self.bytes_in += len(data)
         if self._flow.stdin_received(len(data)):
-            self._websocket.send_soon(make_message(Code.PAUSE))
+            self._channel.send_soon(make_message(Code.PAUSE))
             self._output.flow_changed()
         self._buffer.put(data)
         if self._flow.stdin_pending > STDIN_LIMIT:
             self.pass_on()
-        while self._flow.stdin_pending > STDIN_LIMIT and not self._over() and not self._websocket.ending:
+        while self._flow.stdin_pending > STDIN_LIMIT and not self._over() and not self._channel.ending:
             self._taken.clear()
             self._taken.wait(1.0)
-            self._websocket.watch()
+            self._channel.watch()
 
     def end(self) -> None:
         """End the process's stdin, after all that was taken."""
@@ -88,7 +88,7 @@ class StdinPump:
                 self._writer.wake()
 
     def _complain(self, text: str) -> None:
-        self._websocket.send_soon(error_message(text))
+        self._channel.send_soon(error_message(text))
 
     def _write(self) -> None:
         while self._buffer:
@@ -111,7 +111,7 @@ class StdinPump:
                 # The process or the engine is gone. The reader of the output finds out which; output may still come.
                 self._broken = True
         if self._flow.stdin_taken(size) and not self._over():
-            self._websocket.send_soon(make_message(Code.RESUME))
+            self._channel.send_soon(make_message(Code.RESUME))
             self._output.flow_changed()
         self._buffer.taken(size)
         self._taken.set()

@@ -130,7 +130,7 @@ def test_the_connection_is_lost(open_tab, serve):
     tab = open_tab(page_of(server))
     tab.connect("sleep 1000")
     (session,) = wait_until(lambda: server.sessions)
-    session._websocket.abort()  # as when a cable is pulled, but that it is told at once
+    session._channel.abort()  # as when a cable is pulled, but that it is told at once
     tab.wait_for_status(r"^Connection lost: how the process ends is not known\.$")
 
 
