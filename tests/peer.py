@@ -9,7 +9,7 @@ from websockets.client import ClientProtocol
 from websockets.frames import Opcode
 from websockets.uri import parse_uri
 
-from dockerexec_ws.protocol.messages import Code
+from dockerexec_ws.protocol.v1 import Code
 
 READY = b"\x64"
 

@@ -12,7 +12,7 @@ import gevent
 import pytest
 
 from dockerexec_ws import DockerExecServer
-from dockerexec_ws.protocol.messages import Code
+from dockerexec_ws.protocol.v1 import Code
 from tests.conftest import ROOT, wait_until
 from tests.peer import Peer
 from tests.private_engine import NAME, command_lines, private_engine

@@ -15,9 +15,6 @@ LOCAL_ADDRESS = "dockerexec_ws.local_address"
 PEER_CERTIFICATE = "dockerexec_ws.peer_certificate"
 """Its key for the client's certificate, as ``ssl.SSLSocket.getpeercert`` returns it: verified, empty without one."""
 
-SUBPROTOCOL = "dockerexec-ws"
-"""What a client that has to name a subprotocol, as a browser with a token has, is answered."""
-
 
 @dataclass(frozen=True, slots=True)
 class Identity:

@@ -10,11 +10,13 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.http11 import Response
+from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI, parse_uri
 
 from dockerexec_ws.client.transport import Transport
 from dockerexec_ws.errors import ConnectionLost, SessionRefused, SettingsError
 from dockerexec_ws.frameless import frameless_logger
+from dockerexec_ws.protocol.versions import offers
 
 LARGEST_MESSAGE = 32 * 1024 * 1024
 """Bytes of the largest message taken from a server; they are far smaller."""
@@ -75,7 +77,8 @@ def open_websocket(
         uri = parse_uri(url)
     except InvalidURI as error:  # a user without a password
         raise SettingsError(error.msg) from error
-    protocol = ClientProtocol(uri, max_size=LARGEST_MESSAGE, logger=frameless_logger)
+    subprotocols = [Subprotocol(name) for name in offers()] or None
+    protocol = ClientProtocol(uri, subprotocols=subprotocols, max_size=LARGEST_MESSAGE, logger=frameless_logger)
     request = protocol.connect()
     given = dict(headers or {})
     if token is not None:

@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from dockerexec_ws.protocol.messages import Code
+from dockerexec_ws.protocol.events import Stream
 
 OUTPUT_LIMIT = 2 * 1024 * 1024
 """Bytes kept above which the server is told to wait (101), and at half of which to go on (100)."""
@@ -24,39 +24,39 @@ class OutputQueue:
         self.size = 0
         """Bytes kept, and what keeping them costs."""
         self._limit = limit
-        self._pieces: dict[Code, deque[tuple[int, memoryview]]] = {Code.STDOUT: deque(), Code.STDERR: deque()}
+        self._pieces: dict[Stream, deque[tuple[int, memoryview]]] = {Stream.STDOUT: deque(), Stream.STDERR: deque()}
         self._arrivals = 0  # pieces that came; tells the order of the two streams
-        self._dropped: set[Code] = set()  # streams of which nothing is kept any more
+        self._dropped: set[Stream] = set()  # streams of which nothing is kept any more
         self._pausing = False  # a 101 was due, and no 100 since
 
-    def put(self, code: Code, data: memoryview) -> bool:
+    def put(self, stream: Stream, data: memoryview) -> bool:
         """Keep *data*; return whether a 101 is due now."""
-        if not data or code in self._dropped:
+        if not data or stream in self._dropped:
             return False
-        self._pieces[code].append((self._arrivals, data))
+        self._pieces[stream].append((self._arrivals, data))
         self._arrivals += 1
         self.size += len(data) + PIECE_COST
         due = self.size > self._limit and not self._pausing
         self._pausing = self._pausing or due
         return due
 
-    def first(self, code: Code | None = None) -> Code | None:
-        """Return *code* if there is something of that stream; without it, the stream whose next piece came first."""
-        if code is not None:
-            return code if self._pieces[code] else None
+    def first(self, stream: Stream | None = None) -> Stream | None:
+        """Return *stream* if there is something of that stream; without it, the stream whose next piece came first."""
+        if stream is not None:
+            return stream if self._pieces[stream] else None
         waiting = [each for each, pieces in self._pieces.items() if pieces]
         return min(waiting, key=lambda each: self._pieces[each][0][0], default=None)
 
-    def take(self, code: Code) -> memoryview:
+    def take(self, stream: Stream) -> memoryview:
         """Return the next piece of a stream that has one."""
-        _, data = self._pieces[code].popleft()
+        _, data = self._pieces[stream].popleft()
         self.size -= len(data) + PIECE_COST
         return data
 
-    def take_into(self, code: Code, buffer: memoryview) -> int:
+    def take_into(self, stream: Stream, buffer: memoryview) -> int:
         """Fill *buffer* with what there is of a stream; return the bytes."""
         filled = 0
-        pieces = self._pieces[code]
+        pieces = self._pieces[stream]
         while pieces and filled < len(buffer):
             arrival, data = pieces.popleft()
             part = data[: len(buffer) - filled]
@@ -69,11 +69,11 @@ class OutputQueue:
         self.size -= filled
         return filled
 
-    def drop(self, code: Code) -> None:
+    def drop(self, stream: Stream) -> None:
         """Keep nothing of a stream any more."""
-        self._dropped.add(code)
-        self.size -= sum(len(data) + PIECE_COST for _, data in self._pieces[code])
-        self._pieces[code].clear()
+        self._dropped.add(stream)
+        self.size -= sum(len(data) + PIECE_COST for _, data in self._pieces[stream])
+        self._pieces[stream].clear()
 
     def resume_due(self) -> bool:
         """Return whether a 100 is due now; once for each 101."""

@@ -18,7 +18,7 @@ from dockerexec_ws.client.opening import open_websocket, session_url
 from dockerexec_ws.client.session import Session
 from dockerexec_ws.client.streams import BUFFER_SIZE, InputStream, OutputReader
 from dockerexec_ws.errors import ConnectionLost, DockerExecError, SettingsError
-from dockerexec_ws.protocol.messages import Code, resize_message
+from dockerexec_ws.protocol.events import Resize, Stream
 
 
 class Process:
@@ -43,9 +43,9 @@ class Process:
         """Whether it has a terminal."""
         self._session = session
         self.stdin = io.BufferedWriter(InputStream(session), BUFFER_SIZE)
-        self.stdout = OutputReader(session, Code.STDOUT)
-        self.stderr = OutputReader(session, Code.STDERR)
-        self._collected: dict[Code, list[bytes | memoryview]] = {Code.STDOUT: [], Code.STDERR: []}
+        self.stdout = OutputReader(session, Stream.STDOUT)
+        self.stderr = OutputReader(session, Stream.STDERR)
+        self._collected: dict[Stream, list[bytes | memoryview]] = {Stream.STDOUT: [], Stream.STDERR: []}
         self._feeder: Thread | None = None
         self._finalizer = weakref.finalize(self, _forgotten, session, self.args)
 
@@ -76,9 +76,9 @@ class Process:
         if self._feeder is None:
             if input and self.stdin.closed:
                 raise ValueError("stdin is closed already")
-            for code, stream in ((Code.STDOUT, self.stdout), (Code.STDERR, self.stderr)):
-                if not stream.closed:
-                    self._collected[code].append(stream.give_up())
+            for stream, reader in ((Stream.STDOUT, self.stdout), (Stream.STDERR, self.stderr)):
+                if not reader.closed:
+                    self._collected[stream].append(reader.give_up())
             self._feeder = self._feed_soon(input)
         try:
             while (got := self._session.receive(timeout=_left(deadline))) is not None:
@@ -92,8 +92,8 @@ class Process:
         self._feeder.join()
         return self._output()
 
-    def receive(self, timeout: float | None = None) -> tuple[Code, memoryview] | None:
-        """Return the next piece of output of either stream (Code.STDOUT, Code.STDERR), in the order of its arrival.
+    def receive(self, timeout: float | None = None) -> tuple[Stream, memoryview] | None:
+        """Return the next piece of output of either stream (Stream.STDOUT, Stream.STDERR), in the order of its arrival.
 
         None is the end of a process that has exited. Instead of the file objects, for who wants both in order. Raises
         TimeoutError; see the class.
@@ -104,7 +104,7 @@ class Process:
         """Tell the terminal its size, each 0 to 65535. Raises SettingsError if it has none."""
         if not self.tty:
             raise SettingsError("a session without a tty has no size")
-        self._session.send(resize_message(rows, columns))
+        self._session.send(Resize(rows, columns))
 
     def close(self) -> None:
         """End the session: a process that still runs is ended, output that was not read is dropped. Idempotent.
@@ -151,7 +151,7 @@ class Process:
             self._close_stdin()
 
     def _output(self) -> tuple[bytes, bytes]:
-        return b"".join(self._collected[Code.STDOUT]), b"".join(self._collected[Code.STDERR])
+        return b"".join(self._collected[Stream.STDOUT]), b"".join(self._collected[Stream.STDERR])
 
 
 def connect(
@@ -266,18 +266,17 @@ def run(
 def _pass_on(process: Process, data: bytes | None, deadline: float | None) -> None:
     """Write the output to this process's own stdout and stderr, in its order."""
     process._feed_soon(data)
-    descriptors = {Code.STDOUT: 1, Code.STDERR: 2}
-    poll = {code: select.poll() for code in descriptors}
-    for code, descriptor in descriptors.items():
-        poll[code].register(descriptor, select.POLLOUT)
+    poll = {stream: select.poll() for stream in Stream}
+    for stream in Stream:
+        poll[stream].register(stream, select.POLLOUT)
     while (got := process.receive(_left(deadline))) is not None:
-        code, rest = got
+        stream, rest = got
         while rest:
             left = _left(deadline)
-            if not poll[code].poll(None if left is None else left * 1000):
+            if not poll[stream].poll(None if left is None else left * 1000):
                 raise TimeoutError
             # What a pipe that is not full takes without waiting, which nothing could end.
-            rest = rest[os.write(descriptors[code], rest[: select.PIPE_BUF]) :]
+            rest = rest[os.write(stream, rest[: select.PIPE_BUF]) :]
 
 
 def _decoded(output: bytes | None) -> str | None:

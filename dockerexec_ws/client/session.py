@@ -21,18 +21,20 @@ from dockerexec_ws.client.failures import failure, printable
 from dockerexec_ws.client.output import OUTPUT_LIMIT, TTY_OUTPUT_LIMIT, UNREAD_LIMIT, OutputQueue
 from dockerexec_ws.client.transport import Transport
 from dockerexec_ws.errors import ConnectionLost, DockerExecError
-from dockerexec_ws.protocol.messages import (
-    Code,
-    Complaint,
+from dockerexec_ws.protocol.events import (
+    End,
+    Error,
     Malformed,
     Output,
     Pause,
     Resume,
+    Sent,
     Shutdown,
+    Stdin,
     Stopped,
-    make_message,
-    parse_server_message,
+    Stream,
 )
+from dockerexec_ws.protocol.versions import codec_of
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +62,7 @@ class Session:
         self._failure: DockerExecError | None = None  # how it ended, if not by an exit code
         self._transport = transport
         self._protocol = protocol
+        self._codec = codec_of(protocol.subprotocol)
         # Entered by itself: entering the Condition may be interrupted between taking the lock and the body.
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
@@ -102,35 +105,35 @@ class Session:
         with self._lock:
             return self._over
 
-    def receive(self, timeout: float | None = None) -> tuple[Code, memoryview] | None:
+    def receive(self, timeout: float | None = None) -> tuple[Stream, memoryview] | None:
         """Return the next bytes of output, of whichever stream came first; None at the end.
 
         The end is that of a process that exited: what a session ends with instead is raised. Raises TimeoutError.
         """
         with self._lock:
             self._wait_for(lambda: self._over or self._output.first() is not None, timeout)
-            code = self._output.first()
-            if code is None:
+            stream = self._output.first()
+            if stream is None:
                 self._outcome()
                 return None
-            data = self._output.take(code)
+            data = self._output.take(stream)
             self._output_taken()
-        return code, data
+        return stream, data
 
-    def receive_into(self, code: Code, buffer: memoryview, timeout: float | None = None) -> int:
-        """Fill *buffer* with what there is of stream *code*; return the bytes, 0 at the end. Raises as ``receive``."""
+    def receive_into(self, stream: Stream, buffer: memoryview, timeout: float | None = None) -> int:
+        """Fill *buffer* with what there is of *stream*; return the bytes, 0 at the end. Raises as ``receive``."""
         with self._lock:
-            self._wait_for(lambda: self._over or self._output.first(code) is not None, timeout)
-            filled = self._output.take_into(code, buffer)
+            self._wait_for(lambda: self._over or self._output.first(stream) is not None, timeout)
+            filled = self._output.take_into(stream, buffer)
             if not filled:
                 self._outcome()
             self._output_taken()
         return filled
 
-    def drop_output(self, code: Code) -> None:
+    def drop_output(self, stream: Stream) -> None:
         """Keep nothing of a stream any more, and nothing of what comes."""
         with self._lock:
-            self._output.drop(code)
+            self._output.drop(stream)
             self._output_taken()
 
     def write(self, data: memoryview) -> None:
@@ -139,20 +142,20 @@ class Session:
         Raises BrokenPipeError when the process has exited; what the session ends with instead.
         """
         for start in range(0, len(data), MESSAGE_SIZE):
-            self._send_stdin(make_message(Code.STDIN, data[start : start + MESSAGE_SIZE]))
+            self._send_stdin(Stdin(data[start : start + MESSAGE_SIZE]))
 
     def end_stdin(self) -> None:
         """Tell the process that no stdin will follow. A session that is over does not mind."""
         with contextlib.suppress(BrokenPipeError, DockerExecError):
-            self._send_stdin(make_message(Code.END))
+            self._send_stdin(End())
 
-    def send(self, message: bytes) -> None:
+    def send(self, event: Sent) -> None:
         """Send a message that is not held back by the server's 101, without waiting for anything.
 
         A session that is over does not mind.
         """
         with self._lock:
-            self._queue(message)
+            self._queue(event)
             self._flush_soon()
 
     def close(self) -> None:
@@ -160,8 +163,8 @@ class Session:
         try:
             with self._lock:
                 self._closing = True
-                for code in (Code.STDOUT, Code.STDERR):
-                    self._output.drop(code)
+                for stream in Stream:
+                    self._output.drop(stream)
                 if not self._over:
                     self._end(ConnectionLost("the session was closed from this side"))
                 self._changed.notify_all()
@@ -277,10 +280,10 @@ class Session:
             self._changed.wait_for(lambda: len(self._protocol.writes) <= _OWED_FRAMES or self._closing)
 
     def _take_message(self, message: bytes | bytearray | memoryview) -> None:
-        match parse_server_message(bytes(message) if isinstance(message, memoryview) else message):
-            case Output(code, data):
-                if self._output.put(code, data):
-                    self._queue(make_message(Code.PAUSE))
+        match self._codec.parse_server_message(bytes(message) if isinstance(message, memoryview) else message):
+            case Output(stream, data):
+                if self._output.put(stream, data):
+                    self._queue(Pause())
             case Resume():
                 self._ready = True
                 self._stdin_held = False
@@ -291,7 +294,7 @@ class Session:
                     self.exit_code = exit_code
             case Shutdown():
                 self._shutdown = True
-            case Complaint(text):
+            case Error(text):
                 before, self._complaint = self._complaint, printable(text)
                 if self._ready and self._complaint != before:  # or it would be told for every key
                     logger.warning("the server says: %s", self._complaint)
@@ -309,13 +312,13 @@ class Session:
 
     # What goes out
 
-    def _send_stdin(self, message: bytes) -> None:
+    def _send_stdin(self, event: Stdin | End) -> None:
         with self._lock:
             self._changed.wait_for(lambda: self._over or (self._ready and not self._stdin_held))
             if self._over:
                 self._outcome()
                 raise BrokenPipeError("the process has exited")
-            self._queue(message)
+            self._queue(event)
         self._flush()
 
     def _output_taken(self) -> None:
@@ -324,11 +327,12 @@ class Session:
             self._reading_held = False
             self._changed.notify_all()
         if self._output.resume_due():
-            self._queue(make_message(Code.RESUME))
+            self._queue(Resume())
             self._flush_soon()
 
-    def _queue(self, message: bytes) -> None:
-        """Have *message* sent by the next flush; under the lock."""
+    def _queue(self, event: Sent) -> None:
+        """Have *event* sent by the next flush; under the lock."""
+        message = self._codec.encode(event)
         if self._protocol.state is State.OPEN:
             self._protocol.send_binary(message)
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from dockerexec_ws.client.session import Session
 from dockerexec_ws.errors import DockerExecError
-from dockerexec_ws.protocol.messages import Code
+from dockerexec_ws.protocol.events import Stream
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -19,8 +19,8 @@ class OutputReader(io.BufferedReader):
     ``io``'s own would lose, with an exception, what it had read until then.
     """
 
-    def __init__(self, session: Session, code: Code) -> None:
-        self._raw = _OutputStream(session, code)
+    def __init__(self, session: Session, stream: Stream) -> None:
+        self._raw = _OutputStream(session, stream)
         super().__init__(self._raw, BUFFER_SIZE)
 
     def give_up(self) -> bytes:
@@ -71,16 +71,16 @@ class OutputReader(io.BufferedReader):
 class _OutputStream(io.RawIOBase):
     """What OutputReader reads from; where a session has failed there is nothing (None, as of a raw file)."""
 
-    def __init__(self, session: Session, code: Code) -> None:
+    def __init__(self, session: Session, stream: Stream) -> None:
         self.given_up = False
         self._session = session
-        self._code = code
+        self._stream = stream
         self._failure: DockerExecError | None = None
 
     def check(self, so_far: bytes) -> None:
         """Raise what the session ended with, with the output *so_far*, if it has come to that."""
         if self._failure is not None:
-            name = "stdout" if self._code is Code.STDOUT else "stderr"
+            name = "stdout" if self._stream is Stream.STDOUT else "stderr"
             setattr(self._failure, name, so_far)
             raise self._failure.with_traceback(None)
 
@@ -94,7 +94,7 @@ class _OutputStream(io.RawIOBase):
             return None
         view = memoryview(buffer).cast("B")
         try:
-            return self._session.receive_into(self._code, view) if view else 0
+            return self._session.receive_into(self._stream, view) if view else 0
         except DockerExecError as error:
             self._failure = error
             return None
@@ -102,7 +102,7 @@ class _OutputStream(io.RawIOBase):
     def close(self) -> None:
         """Read nothing more: what still comes is dropped."""
         if not self.closed:
-            self._session.drop_output(self._code)
+            self._session.drop_output(self._stream)
         super().close()
 
 

@@ -11,8 +11,8 @@ from typing import Protocol
 
 from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.errors import EngineError, EngineUnavailableError
+from dockerexec_ws.protocol.events import Stream
 from dockerexec_ws.protocol.framing import StreamDemultiplexer
-from dockerexec_ws.protocol.messages import Code
 
 STALL_POLL = 0.5
 """Seconds between questions whether a process whose output is stalled has ended."""
@@ -38,7 +38,7 @@ class Room(Protocol):
         """Wait at most *timeout* seconds until there is room; return whether there is."""
 
 
-def read_output(process: Exec, room: Room, size: int) -> Iterator[tuple[Code, Sequence[memoryview]]]:
+def read_output(process: Exec, room: Room, size: int) -> Iterator[tuple[Stream, Sequence[memoryview]]]:
     """Yield the output of *process*, as stream and parts, until it ends or only a background child can be writing.
 
     The parts are valid until the next are asked for, and must have gone into *room* by then. *size* is how many bytes
@@ -57,11 +57,11 @@ def read_output(process: Exec, room: Room, size: int) -> Iterator[tuple[Code, Se
             if demultiplexer is not None and demultiplexer.in_frame:
                 raise EngineUnavailableError("the engine broke off its stream")
             return
-        for code, parts in demultiplexer.feed(data) if demultiplexer else [(Code.STDOUT, [data])]:
+        for stream, parts in demultiplexer.feed(data) if demultiplexer else [(Stream.STDOUT, [data])]:
             if first and not process.tty and _is_runtime_text(process, parts[-1]):
-                code = Code.STDERR
+                stream = Stream.STDERR
             first = False
-            yield code, parts
+            yield stream, parts
         if allowance is not None:
             allowance -= len(data)
         elif not room.room and stall.ended_meanwhile():

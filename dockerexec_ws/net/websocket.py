@@ -118,6 +118,11 @@ class WebSocket:
         return self._messages.popleft()
 
     @property
+    def subprotocol(self) -> str | None:
+        """The subprotocol that the opening handshake agreed on, if any (RFC 6455 section 1.9)."""
+        return self._protocol.subprotocol
+
+    @property
     def message_waits(self) -> bool:
         """Whether ``receive`` has a message already."""
         return bool(self._messages)

@@ -6,10 +6,10 @@ Engine API, "Attach to a container", *Stream format*: 1 byte stream (1 stdout, 2
 
 import struct
 
-from dockerexec_ws.protocol.messages import Code
+from dockerexec_ws.protocol.events import Stream
 
 _HEADER = struct.Struct(">II")
-_CODES = {0x01000000: Code.STDOUT, 0x02000000: Code.STDERR}  # by a header's first four bytes
+_STREAMS = {0x01000000: Stream.STDOUT, 0x02000000: Stream.STDERR}  # by a header's first four bytes
 
 
 class FramingError(ValueError):
@@ -25,16 +25,16 @@ class StreamDemultiplexer:
     def __init__(self) -> None:
         self._header = b""  # the part of a header that has come so far
         self._left = 0  # bytes that the frame under way still has to bring
-        self._code = Code.STDOUT  # of the frame under way
+        self._stream = Stream.STDOUT  # of the frame under way
 
-    def feed(self, data: bytes | memoryview) -> list[tuple[Code, list[memoryview]]]:
+    def feed(self, data: bytes | memoryview) -> list[tuple[Stream, list[memoryview]]]:
         """Return the stream bytes in *data*, in order: parts of its memory, adjacent ones of one stream in one list.
 
         Raises FramingError; the demultiplexer is of no use after that.
         """
         view = memoryview(data)
-        runs: list[tuple[Code, list[memoryview]]] = []
-        code: Code | None = None  # of the last run
+        runs: list[tuple[Stream, list[memoryview]]] = []
+        current: Stream | None = None  # of the last run
         position = 0
         while position < len(view):
             if not self._left:
@@ -43,9 +43,9 @@ class StreamDemultiplexer:
             part = view[position : position + self._left]
             position += len(part)
             self._left -= len(part)
-            if code is not self._code:
-                code = self._code
-                runs.append((code, []))
+            if current is not self._stream:
+                current = self._stream
+                runs.append((current, []))
             runs[-1][1].append(part)
         return runs
 
@@ -67,9 +67,9 @@ class StreamDemultiplexer:
         return position + _HEADER.size
 
     def _start_frame(self, stream: int, size: int) -> None:
-        if stream not in _CODES:
+        if stream not in _STREAMS:
             raise FramingError(
                 f"the engine's stream has a frame header that is none: {_HEADER.pack(stream, size).hex()}"
             )
-        self._code = _CODES[stream]
+        self._stream = _STREAMS[stream]
         self._left = size

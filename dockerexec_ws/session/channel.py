@@ -16,6 +16,10 @@ class Channel(Protocol):
         """How the channel ended, in words by ``str``; None while it is open."""
 
     @property
+    def subprotocol(self) -> str | None:
+        """The subprotocol that client and server agreed on, if any."""
+
+    @property
     def message_waits(self) -> bool:
         """Whether ``receive`` has a message already."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from websockets.frames import CloseCode
 
-from dockerexec_ws.protocol.messages import Code
+from dockerexec_ws.protocol.events import Error, Shutdown, Stopped
 
 PATIENCE = 1.0
 """Seconds a client has to take the last message and the close frame, if its session ended before its process."""
@@ -34,7 +34,7 @@ class Processes(enum.Enum):
 class Consequences:
     """What a cause implies."""
 
-    message: Code | None
+    message: type[Stopped | Shutdown | Error] | None
     """The message that tells the client; None if it is gone."""
 
     close_code: CloseCode | None
@@ -61,7 +61,7 @@ class Consequences:
 
 CONSEQUENCES: Mapping[Cause, Consequences] = {
     Cause.EXITED: Consequences(
-        message=Code.STOPPED,
+        message=Stopped,
         close_code=CloseCode.NORMAL_CLOSURE,
         delivers_output=True,
         patience=None,
@@ -75,21 +75,21 @@ CONSEQUENCES: Mapping[Cause, Consequences] = {
         processes=Processes.ENDED_UNLESS_LEAVE,
     ),
     Cause.SHUTDOWN: Consequences(
-        message=Code.SHUTDOWN,
+        message=Shutdown,
         close_code=CloseCode.GOING_AWAY,
         delivers_output=False,
         patience=PATIENCE,
         processes=Processes.ENDED_UNLESS_LEAVE,
     ),
     Cause.TIME_LIMIT: Consequences(
-        message=Code.ERROR,
+        message=Error,
         close_code=CloseCode.POLICY_VIOLATION,
         delivers_output=False,
         patience=PATIENCE,
         processes=Processes.ENDED,
     ),
     Cause.FAILED: Consequences(
-        message=Code.ERROR,
+        message=Error,
         close_code=CloseCode.INTERNAL_ERROR,
         delivers_output=True,
         patience=None,

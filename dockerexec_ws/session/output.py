@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from gevent.event import Event
 
+from dockerexec_ws.protocol.events import Stream
 from dockerexec_ws.protocol.flow import FlowControl
-from dockerexec_ws.protocol.messages import Code
 
 JOIN = 256 * 1024
 """Adjacent pieces of one stream go into one message up to this many bytes."""
@@ -25,7 +25,7 @@ class OutputBuffer:
     def __init__(self, flow: FlowControl, limit: int) -> None:
         self._flow = flow
         self._limit = limit
-        self._pieces: deque[tuple[Code, bytes]] = deque()
+        self._pieces: deque[tuple[Stream, bytes]] = deque()
         self._size = 0
         self._taken = 0  # of that, what was taken last
         self.aborted = False
@@ -38,10 +38,10 @@ class OutputBuffer:
         """How many bytes may be put, in one piece."""
         return max(self._limit - self._size - PIECE_OVERHEAD, 0)
 
-    def put(self, code: Code, parts: Sequence[bytes | memoryview]) -> None:
+    def put(self, stream: Stream, parts: Sequence[bytes | memoryview]) -> None:
         """Append one stream's bytes, which are copied; never waits."""
         data = b"".join(parts)
-        self._pieces.append((code, data))
+        self._pieces.append((stream, data))
         self._size += len(data) + PIECE_OVERHEAD
 
     def wait_for_room(self, timeout: float) -> bool:
@@ -60,7 +60,7 @@ class OutputBuffer:
         """Have the flow control looked at again."""
         self._changed.set()
 
-    def take(self) -> tuple[Code, list[bytes]] | None:
+    def take(self) -> tuple[Stream, list[bytes]] | None:
         """Wait while output is held; then take what there is of one stream: at most JOIN bytes, or one larger piece.
 
         It counts until the next call. Returns None if there is nothing, and after ``abort``.
@@ -74,10 +74,10 @@ class OutputBuffer:
             self._changed.wait()
         if self.aborted or not self._pieces:
             return None
-        code, data = self._pieces.popleft()
+        stream, data = self._pieces.popleft()
         parts, size = [data], len(data)
-        while self._pieces and self._pieces[0][0] is code and size + len(self._pieces[0][1]) <= JOIN:
+        while self._pieces and self._pieces[0][0] is stream and size + len(self._pieces[0][1]) <= JOIN:
             parts.append(self._pieces.popleft()[1])
             size += len(parts[-1])
         self._taken = size + PIECE_OVERHEAD * len(parts)
-        return code, parts
+        return stream, parts

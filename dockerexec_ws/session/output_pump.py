@@ -6,14 +6,13 @@ from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.engine.output import read_output
 from dockerexec_ws.errors import ConnectionClosedError
 from dockerexec_ws.net.buffers import READ_SIZE
+from dockerexec_ws.protocol.events import Stopped, Stream
 from dockerexec_ws.protocol.flow import FlowControl
-from dockerexec_ws.protocol.messages import Code, make_message, stopped_message
+from dockerexec_ws.protocol.versions import Codec
 from dockerexec_ws.session.channel import Channel
 from dockerexec_ws.session.limits import Limits
 from dockerexec_ws.session.on_demand import OnDemand, Spawn
 from dockerexec_ws.session.output import OutputBuffer
-
-_CODE_BYTES = {code: bytes([code]) for code in (Code.STDOUT, Code.STDERR)}
 
 
 class OutputPump:
@@ -26,6 +25,7 @@ class OutputPump:
     def __init__(
         self,
         channel: Channel,
+        codec: Codec,
         flow: FlowControl,
         limits: Limits,
         spawn: Spawn,
@@ -37,6 +37,7 @@ class OutputPump:
         self.exit_code: int | None = None
         """The process's exit code (0 to 255), once the engine has told it."""
         self._channel = channel
+        self._codec = codec
         self._flow = flow
         self._limits = limits
         self._over = over
@@ -48,10 +49,10 @@ class OutputPump:
 
     def read(self, process: Exec) -> None:
         """Read all output of *process*, then its exit code. Raises DockerExecError, FramingError."""
-        for code, parts in read_output(process, self.buffer, self._read_size):
+        for stream, parts in read_output(process, self.buffer, self._read_size):
             self._limits.active()
             kept = self._limits.cut(parts)
-            self.send(code, kept)
+            self.send(stream, kept)
             if kept is not parts:
                 raise self._limits.output_exceeded()
         self.exit_code = process.exit_code()
@@ -59,12 +60,12 @@ class OutputPump:
         process.close()
         self._wake_writer()
 
-    def send(self, code: Code, parts: Sequence[memoryview]) -> None:
+    def send(self, stream: Stream, parts: Sequence[memoryview]) -> None:
         """Send output at once if nothing has to wait, else put it into the buffer."""
         may_send = self._writer.idle and not self._flow.output_held and not self.buffer.aborted
-        if may_send and self._channel.send_at_once([_CODE_BYTES[code], *parts]):
+        if may_send and self._channel.send_at_once(self._codec.encode_output(stream, parts)):
             return
-        self.buffer.put(code, parts)
+        self.buffer.put(stream, parts)
         self._wake_writer()
 
     def join(self) -> None:
@@ -78,10 +79,9 @@ class OutputPump:
     def _write(self) -> None:
         try:
             while (taken := self.buffer.take()) is not None:
-                code, pieces = taken
-                self._channel.send(make_message(code, *pieces))
+                self._channel.send(b"".join(self._codec.encode_output(*taken)))
             if self.exit_code is not None and not self.buffer.aborted and not self._over():
-                self._channel.send(stopped_message(self.exit_code))
+                self._channel.send(self._codec.encode(Stopped(self.exit_code)))
                 self._delivered()
         except ConnectionClosedError:
             pass  # the reader of the client's messages finds out how

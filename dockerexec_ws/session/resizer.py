@@ -2,7 +2,8 @@
 
 from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.errors import EngineError
-from dockerexec_ws.protocol.messages import error_message
+from dockerexec_ws.protocol.events import Error
+from dockerexec_ws.protocol.versions import Codec
 from dockerexec_ws.session.channel import Channel
 from dockerexec_ws.session.on_demand import OnDemand, Spawn
 
@@ -10,8 +11,9 @@ from dockerexec_ws.session.on_demand import OnDemand, Spawn
 class Resizer:
     """Sets the last size that was asked for; an earlier one that still waits is dropped."""
 
-    def __init__(self, channel: Channel, spawn: Spawn) -> None:
+    def __init__(self, channel: Channel, codec: Codec, spawn: Spawn) -> None:
         self._channel = channel
+        self._codec = codec
         self._worker = OnDemand(spawn, self._work)
         self._process: Exec | None = None
         self._size: tuple[int, int] | None = None  # rows and columns still to be set
@@ -36,4 +38,4 @@ class Resizer:
             try:
                 self._process.resize(rows, columns)
             except EngineError as error:
-                self._channel.send_soon(error_message(f"cannot resize: {error}"))
+                self._channel.send_soon(self._codec.encode(Error(f"cannot resize: {error}")))

@@ -26,21 +26,10 @@ from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.engine.killer import Killer
 from dockerexec_ws.engine.run import Run
 from dockerexec_ws.errors import DockerExecError
+from dockerexec_ws.protocol.events import End, Error, Malformed, Pause, Resize, Resume, Sent, Shutdown, Stdin, Unknown
 from dockerexec_ws.protocol.flow import FlowControl
 from dockerexec_ws.protocol.framing import FramingError
-from dockerexec_ws.protocol.messages import (
-    Code,
-    End,
-    Malformed,
-    Pause,
-    Resize,
-    Resume,
-    Stdin,
-    Unknown,
-    error_message,
-    make_message,
-    parse_client_message,
-)
+from dockerexec_ws.protocol.versions import codec_of
 from dockerexec_ws.session.channel import Channel
 from dockerexec_ws.session.ending import Cause, SessionEnd
 from dockerexec_ws.session.limits import Limits
@@ -90,6 +79,7 @@ class Session:
         self.end: SessionEnd | None = None
         """How the session ends; None as long as nothing has ended it."""
         self._channel = channel
+        self._codec = codec_of(channel.subprotocol)
         self._engine = engine
         self._killer = killer
         self._marker = marker
@@ -102,6 +92,7 @@ class Session:
         self._ended = Event()  # set with `end`
         self._output = OutputPump(
             channel,
+            self._codec,
             self._flow,
             self._limits,
             self._spawn,
@@ -111,13 +102,14 @@ class Session:
         )
         self._stdin = StdinPump(
             channel,
+            self._codec,
             self._flow,
             self._output.buffer,
             self._spawn,
             read_only=settings.read_only,
             over=self._ended.is_set,
         )
-        self._resizer = Resizer(channel, self._spawn)
+        self._resizer = Resizer(channel, self._codec, self._spawn)
         if tty:
             channel.hold_little()  # for the reason of TTY_OUTPUT_LIMIT
 
@@ -153,7 +145,7 @@ class Session:
 
     def shutdown(self) -> None:
         """End the session because the server is going away: message 201, close code 1001. Returns at once."""
-        self._channel.send_soon(make_message(Code.SHUTDOWN))
+        self._send(Shutdown())
         self._output.buffer.abort()
         self._end(SessionEnd(cause=Cause.SHUTDOWN))
 
@@ -186,7 +178,7 @@ class Session:
             self._resizer.join(SIZE_PATIENCE)  # so that a program that has read something knows its size
         if self._ended.is_set():  # perhaps while the size was being set: nothing may follow a 201
             return
-        self._channel.send_soon(make_message(Code.RESUME))
+        self._send(Resume())
         self._spawn(self._read_peer)
         self._spawn(self._read_engine, process)
         if self._limits.timed:
@@ -200,8 +192,8 @@ class Session:
         elif end.processes_left:
             terminating = gevent.spawn(self._run.terminate)
         try:
-            if implied.message is Code.ERROR:
-                self._channel.send_soon(error_message(end.text))
+            if implied.message is Error:
+                self._send(Error(end.text))
             if not implied.delivers_output:
                 self._output.buffer.abort()
                 self._channel.close(end.close_code, patience=implied.patience)
@@ -261,7 +253,7 @@ class Session:
         self._end(SessionEnd(cause=Cause.PEER_GONE))
 
     def _take_message(self, message: bytes) -> None:
-        match parse_client_message(message):
+        match self._codec.parse_client_message(message):
             case Stdin(data):
                 self._stdin.take(data)
             case End():
@@ -270,20 +262,20 @@ class Session:
                 if self.tty:
                     self._resizer.resize(rows, columns)
                 else:
-                    self._complain("cannot resize, not a tty instance")
+                    self._send(Error("cannot resize, not a tty instance"))
             case Resume():
                 self._flow.peer_resumed()
                 self._output.buffer.flow_changed()
             case Pause():
                 self._flow.peer_paused()
             case Malformed(text):
-                self._complain(text)
+                self._send(Error(text))
             case Unknown(code):
                 self.ignored_messages += 1
                 logger.debug("session %s: ignored a message with code %s", self.id, code)
 
-    def _complain(self, text: str) -> None:
-        self._channel.send_soon(error_message(text))
+    def _send(self, event: Sent) -> None:
+        self._channel.send_soon(self._codec.encode(event))
 
     # From the engine
 

@@ -6,8 +6,9 @@ from gevent.event import Event
 
 from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.errors import EngineUnavailableError
+from dockerexec_ws.protocol.events import Error, Pause, Resume
 from dockerexec_ws.protocol.flow import FlowControl
-from dockerexec_ws.protocol.messages import Code, error_message, make_message
+from dockerexec_ws.protocol.versions import Codec
 from dockerexec_ws.session.channel import Channel
 from dockerexec_ws.session.on_demand import OnDemand, Spawn
 from dockerexec_ws.session.output import OutputBuffer
@@ -26,6 +27,7 @@ class StdinPump:
     def __init__(
         self,
         channel: Channel,
+        codec: Codec,
         flow: FlowControl,
         output: OutputBuffer,
         spawn: Spawn,
@@ -36,6 +38,7 @@ class StdinPump:
         self.bytes_in = 0
         """Bytes of stdin that were taken from the client."""
         self._channel = channel
+        self._codec = codec
         self._flow = flow
         self._output = output
         self._read_only = read_only
@@ -62,7 +65,7 @@ class StdinPump:
             return
         self.bytes_in += len(data)
         if self._flow.stdin_received(len(data)):
-            self._channel.send_soon(make_message(Code.PAUSE))
+            self._channel.send_soon(self._codec.encode(Pause()))
             self._output.flow_changed()
         self._buffer.put(data)
         if self._flow.stdin_pending > STDIN_LIMIT:
@@ -88,7 +91,7 @@ class StdinPump:
                 self._writer.wake()
 
     def _complain(self, text: str) -> None:
-        self._channel.send_soon(error_message(text))
+        self._channel.send_soon(self._codec.encode(Error(text)))
 
     def _write(self) -> None:
         while self._buffer:
@@ -111,7 +114,7 @@ class StdinPump:
                 # The process or the engine is gone. The reader of the output finds out which; output may still come.
                 self._broken = True
         if self._flow.stdin_taken(size) and not self._over():
-            self._channel.send_soon(make_message(Code.RESUME))
+            self._channel.send_soon(self._codec.encode(Resume()))
             self._output.flow_changed()
         self._buffer.taken(size)
         self._taken.set()

@@ -20,7 +20,8 @@ from dockerexec_ws.engine.client import engine_address
 from dockerexec_ws.errors import DockerExecError, NotPatchedError, QuotaError, SettingsError
 from dockerexec_ws.net.websocket import WebSocket
 from dockerexec_ws.observe.events import Events
-from dockerexec_ws.protocol.messages import error_message
+from dockerexec_ws.protocol.events import Error
+from dockerexec_ws.protocol.versions import codec_of
 from dockerexec_ws.session.observers import Refusal
 from dockerexec_ws.session.registry import Registry
 from dockerexec_ws.session.session import Session
@@ -214,7 +215,7 @@ class App:
         return self._paths.page(environ) is not None or self._paths.choice(environ) is not None
 
     def _refuse(self, websocket: WebSocket, text: str, close_code: int) -> None:
-        websocket.send_soon(error_message(text))
+        websocket.send_soon(codec_of(websocket.subprotocol).encode(Error(text)))
         websocket.close(close_code, patience=REFUSAL_PATIENCE)
 
     def _serve(self, backend: Backend, environ: Environ, websocket: WebSocket, client: Client) -> None:

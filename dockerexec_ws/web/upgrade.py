@@ -11,10 +11,11 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from dockerexec_ws.access.identity import SUBPROTOCOL, Environ
+from dockerexec_ws.access.identity import Environ
 from dockerexec_ws.access.refusal import RefusedError
 from dockerexec_ws.frameless import frameless_logger
 from dockerexec_ws.net.websocket import WebSocket
+from dockerexec_ws.protocol.versions import choose
 from dockerexec_ws.web.carriers import Carrier
 
 _VERSION = "13"
@@ -46,14 +47,16 @@ def upgrade(
         if response.status_code != http.HTTPStatus.SWITCHING_PROTOCOLS:
             raise _refusal(environ, response)
         protocol.extensions = handshake.extensions
+        protocol.subprotocol = handshake.subprotocol
         protocol.writes.append(response.serialize())
     sock, early = carrier.take_socket()
     return WebSocket(sock, protocol, early=early, ping_interval=ping_interval, ping_timeout=ping_timeout)
 
 
 def _select_subprotocol(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    """Select our subprotocol for a client that offers it, as a browser with a token does. Never echo the token."""
-    return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
+    """Select the protocol's version, if the client offers one, as a browser with a token does. Never echo the token."""
+    chosen = choose(offered)
+    return None if chosen is None else Subprotocol(chosen)
 
 
 def _request(environ: Environ) -> Request:

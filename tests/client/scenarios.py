@@ -21,7 +21,7 @@ from unittest import mock
 from dockerexec_ws.client import ConnectionLost, SessionRefused, connect, run
 from dockerexec_ws.client.transport import Transport
 from dockerexec_ws.errors import SettingsError
-from dockerexec_ws.protocol.messages import Code
+from dockerexec_ws.protocol.events import Stream
 
 DATA = random.Random(6).randbytes(20_000_003)
 
@@ -158,7 +158,7 @@ def reads_in_the_order_of_arrival(url):
         pieces = []
         while (got := process.receive()) is not None:
             pieces.append((got[0], bytes(got[1])))
-    both = (Code.STDOUT, "out"), (Code.STDERR, "err")
+    both = (Stream.STDOUT, "out"), (Stream.STDERR, "err")
     assert pieces == [(code, f"{name} {i}\n".encode()) for i in (1, 2, 3) for code, name in both]
 
 

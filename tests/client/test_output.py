@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dockerexec_ws.client.output import OUTPUT_LIMIT, PIECE_COST, OutputQueue
-from dockerexec_ws.protocol.messages import Code
+from dockerexec_ws.protocol.events import Stream
 
-OUT, ERR = Code.STDOUT, Code.STDERR
+OUT, ERR = Stream.STDOUT, Stream.STDERR
 each_code = st.sampled_from([OUT, ERR])
 
 

@@ -11,8 +11,8 @@ from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.engine.instance import Instance
 from dockerexec_ws.engine.killer import Killer
 from dockerexec_ws.errors import EngineError, EngineUnavailableError
+from dockerexec_ws.protocol.events import Stream
 from dockerexec_ws.protocol.framing import StreamDemultiplexer
-from dockerexec_ws.protocol.messages import Code
 from tests.standin import StandInEngine, frame
 
 ENDED = {"Running": False, "ExitCode": 3, "Pid": 1}
@@ -96,7 +96,7 @@ def test_an_idle_stream_has_no_timeout(tmp_path, docker_host, container):
     process = started(engine, container, "bash", "-c", "sleep 2.5; echo late")
     begin = time.monotonic()
     ((code, parts),) = StreamDemultiplexer().feed(process.read())
-    assert (code, b"".join(parts)) == (Code.STDOUT, b"late\n")
+    assert (code, b"".join(parts)) == (Stream.STDOUT, b"late\n")
     assert time.monotonic() - begin > 1.5
     assert process.exit_code() == 0
     process.close()

@@ -10,7 +10,7 @@ from dockerexec_ws.engine.client import Engine
 from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.engine.output import AFTER_EXIT, read_output
 from dockerexec_ws.errors import EngineUnavailableError
-from dockerexec_ws.protocol.messages import Code
+from dockerexec_ws.protocol.events import Stream
 from tests.standin import StandInEngine, frame
 
 ENDED = {"Running": False, "ExitCode": 3, "Pid": 1}
@@ -39,7 +39,7 @@ class Reader:
         """Read all; return what came."""
         output = b""
         for code, parts in read_output(process, self, 4096):
-            assert code is Code.STDOUT
+            assert code is Stream.STDOUT
             data = b"".join(parts)
             output += data
             self.room = max(self.room - len(data), 0)

@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 import gevent
 from gevent.pool import Pool
 
-from dockerexec_ws.protocol.messages import Code
+from dockerexec_ws.protocol.v1 import Code
 from tests.conftest import wait_until
 from tests.peer import Peer
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from websockets.frames import Opcode
 
-from dockerexec_ws.protocol.messages import Code
+from dockerexec_ws.protocol.v1 import Code
 from tests.conftest import processes, wait_until
 from tests.peer import READY, ClosedError, Peer
 

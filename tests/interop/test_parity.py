@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from websockets.frames import Opcode
 
-from dockerexec_ws.protocol.messages import Code
+from dockerexec_ws.protocol.v1 import Code
 from tests.conftest import wait_until
 from tests.interop.servers import Containing, Here, Original, Outcome, exited
 from tests.peer import READY, HandshakeError, masked

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dockerexec_ws.protocol.flow import FlowControl
-from dockerexec_ws.protocol.messages import Code
+from dockerexec_ws.protocol.v1 import Code
 
 MIB = 1024 * 1024
 

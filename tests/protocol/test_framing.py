@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dockerexec_ws.protocol.events import Stream
 from dockerexec_ws.protocol.framing import FramingError, StreamDemultiplexer
-from dockerexec_ws.protocol.messages import Code
 
-CODES = {1: Code.STDOUT, 2: Code.STDERR}
+CODES = {1: Stream.STDOUT, 2: Stream.STDERR}
 
 frames = st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=40)), max_size=12)
 cuts = st.lists(st.integers(0, 400), max_size=30)
@@ -103,7 +103,7 @@ def test_a_bad_header_in_two_pieces(cut):
 def test_empty_frames_are_no_runs_and_split_none():
     demultiplexer = StreamDemultiplexer()
     stream = frame(1, b"") + frame(1, b"a") + frame(2, b"") + frame(1, b"b") + frame(2, b"")
-    assert feed(demultiplexer, stream) == [(Code.STDOUT, b"ab")]
+    assert feed(demultiplexer, stream) == [(Stream.STDOUT, b"ab")]
     assert not demultiplexer.in_frame
 
 
@@ -116,13 +116,13 @@ def test_nothing_at_all():
 def test_the_runs_of_one_piece_keep_their_order():
     demultiplexer = StreamDemultiplexer()
     assert feed(demultiplexer, frame(2, b"1") + frame(1, b"2") + frame(1, b"3") + frame(2, b"4")) == [
-        (Code.STDERR, b"1"),
-        (Code.STDOUT, b"23"),
-        (Code.STDERR, b"4"),
+        (Stream.STDERR, b"1"),
+        (Stream.STDOUT, b"23"),
+        (Stream.STDERR, b"4"),
     ]
 
 
 def test_a_length_has_32_bits():
     demultiplexer = StreamDemultiplexer()
-    assert feed(demultiplexer, bytes.fromhex("01000000ffffffff") + b"begin") == [(Code.STDOUT, b"begin")]
+    assert feed(demultiplexer, bytes.fromhex("01000000ffffffff") + b"begin") == [(Stream.STDOUT, b"begin")]
     assert demultiplexer.in_frame

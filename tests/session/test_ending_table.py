@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from dockerexec_ws.protocol.events import Error, Shutdown, Stopped
+from dockerexec_ws.protocol.v1 import Code
 from dockerexec_ws.session.ending import CONSEQUENCES, PATIENCE, Cause, Processes, SessionEnd
 from tests.conftest import ROOT
 
@@ -14,6 +16,7 @@ ROWS = {
     Cause.TIME_LIMIT: "a time limit of the session is reached",
     Cause.FAILED: "the engine tells no exit code, or too late of an exit",
 }
+CODES = {None: [], Stopped: [Code.STOPPED], Shutdown: [Code.SHUTDOWN], Error: [Code.ERROR]}
 PROCESSES = {Processes.LEFT: "left", Processes.ENDED: "ended", Processes.ENDED_UNLESS_LEAVE: "ended (*)"}
 
 
@@ -36,7 +39,7 @@ def table_of_endings():
 def test_the_manual_says_the_same(cause):
     implied = CONSEQUENCES[cause]
     messages, close_code, processes = table_of_endings()[ROWS[cause]]
-    assert [int(code) for code in re.findall(r"\b20\d\b", messages)] == ([implied.message] if implied.message else [])
+    assert [int(code) for code in re.findall(r"\b20\d\b", messages)] == CODES[implied.message]
     assert ("all output" in messages) is implied.delivers_output
     assert close_code == (str(int(implied.close_code)) if implied.close_code else r"\-")
     assert processes == PROCESSES[implied.processes]

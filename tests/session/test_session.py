@@ -10,7 +10,7 @@ import gevent
 import pytest
 
 from dockerexec_ws.engine.exec import Exec
-from dockerexec_ws.protocol.messages import Code
+from dockerexec_ws.protocol.v1 import Code
 from dockerexec_ws.session.stdin_pump import STDIN_LIMIT
 from tests.conftest import processes, wait_until
 from tests.peer import HandshakeError, Peer, Transcript, masked

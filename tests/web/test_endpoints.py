@@ -7,7 +7,7 @@ import pytest
 
 from dockerexec_ws import DockerExecServer
 from dockerexec_ws.engine.host_processes import HostProcesses
-from dockerexec_ws.protocol.messages import Code
+from dockerexec_ws.protocol.v1 import Code
 from tests.conftest import LABEL, processes, running_container, wait_until
 from tests.peer import Peer, Transcript
 from tests.relay import relay

@@ -14,7 +14,6 @@ from dockerexec_ws.client.terminal.ending import OWN_FAILURE, Ending
 from dockerexec_ws.client.terminal.escape import EscapeFilter
 from dockerexec_ws.client.terminal.private_modes import TerminalModes
 from dockerexec_ws.errors import DockerExecError
-from dockerexec_ws.protocol.messages import Code
 
 _CHUNK = 64 * 1024
 _NAMES = ("stdin", "stdout", "stderr")
@@ -61,11 +60,11 @@ class Relay:
     def _write_output(self) -> None:
         try:
             while (got := self._process.receive()) is not None:
-                code, data = got
+                stream, data = got
                 if self._modes is not None:
                     self._modes.feed(data)
                 with self._writing:
-                    self._write(1 if code is Code.STDOUT else 2, data)
+                    self._write(stream, data)
                     self.line_ended = data[-1] == ord("\n")
             self._events.put(Ending(self._process.wait()))
         except BrokenPipeError:

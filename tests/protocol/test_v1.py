@@ -4,10 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockerexec_ws.protocol.messages import (
-    Code,
-    Complaint,
+from dockerexec_ws.protocol.events import (
     End,
+    Error,
     Malformed,
     Output,
     Pause,
@@ -16,14 +15,10 @@ from dockerexec_ws.protocol.messages import (
     Shutdown,
     Stdin,
     Stopped,
+    Stream,
     Unknown,
-    error_message,
-    make_message,
-    parse_client_message,
-    parse_server_message,
-    resize_message,
-    stopped_message,
 )
+from dockerexec_ws.protocol.v1 import Code, encode, encode_output, parse_client_message, parse_server_message
 
 CLIENT_CODES = {0, 50, 100, 101, 102}
 
@@ -97,35 +92,56 @@ def test_any_other_code_is_unknown_the_servers_own_included(code, payload):
     assert parse_client_message(bytes([code]) + payload) == Unknown(code)
 
 
-@pytest.mark.parametrize("code", Code)
-def test_a_message_is_its_code_and_payload(code):
-    assert make_message(code) == bytes([code.value])
-    assert make_message(code, b"\0\xff%b") == bytes([code.value]) + b"\0\xff%b"
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        (Stdin(b"\0\xff%b"), b"\x00\0\xff%b"),
+        (Output(Stream.STDOUT, b"\0\xff%b"), b"\x01\0\xff%b"),
+        (Output(Stream.STDERR, memoryview(b"x")), b"\x02x"),
+        (Resize(24, 336), b"\x32\x18\x00\x50\x01"),
+        (Resume(), b"\x64"),
+        (Pause(), b"\x65"),
+        (End(), b"\x66"),
+        (Stopped(137), b"\xc8\x89"),
+        (Shutdown(), b"\xc9"),
+        (Error("no"), b"\xcano"),
+    ],
+)
+def test_a_message_is_its_code_and_payload(event, message):
+    assert encode(event) == message
+
+
+@pytest.mark.parametrize("stream", Stream)
+def test_output_of_many_parts_is_one_message_and_not_copied(stream):
+    parts = [memoryview(b"one"), memoryview(b"two")]
+    message = encode_output(stream, parts)
+    assert b"".join(message) == encode(Output(stream, b"onetwo"))
+    assert all(any(part is given for part in message) for given in parts)
 
 
 @pytest.mark.parametrize("exit_code", [0, 1, 126, 127, 128, 137, 255])
 def test_the_exit_code_is_one_unsigned_byte(exit_code):
-    assert stopped_message(exit_code) == bytes([200, exit_code])
+    assert encode(Stopped(exit_code)) == bytes([200, exit_code])
 
 
 @pytest.mark.parametrize("exit_code", [-1, 256])
 def test_no_exit_code_is_cut_down_to_a_byte(exit_code):
     with pytest.raises(ValueError):
-        stopped_message(exit_code)
+        encode(Stopped(exit_code))
 
 
 def test_an_error_message_is_utf8():
-    assert error_message("Zählerstand ≠ 0") == b"\xca" + "Zählerstand ≠ 0".encode()
-    assert error_message("") == b"\xca"
+    assert encode(Error("Zählerstand ≠ 0")) == b"\xca" + "Zählerstand ≠ 0".encode()
+    assert encode(Error("")) == b"\xca"
 
 
 # The client's side
 
 
 @settings(deadline=None)
-@given(code=st.sampled_from([Code.STDOUT, Code.STDERR]), data=st.binary())
-def test_output_is_every_byte_after_the_code(code, data):
-    assert parse_server_message(make_message(code, data)) == Output(code, memoryview(data))
+@given(stream=st.sampled_from(Stream), data=st.binary())
+def test_output_is_every_byte_after_the_code(stream, data):
+    assert parse_server_message(encode(Output(stream, data))) == Output(stream, memoryview(data))
 
 
 def test_output_is_not_copied():
@@ -140,9 +156,9 @@ def test_output_is_not_copied():
         (b"\x65", Pause()),
         (b"\xc8\x89", Stopped(137)),
         (b"\xc9", Shutdown()),
-        (error_message("Zählerstand"), Complaint("Zählerstand")),
-        (b"\xca", Complaint("")),
-        (b"\xca\xff", Complaint("\ufffd")),
+        (encode(Error("Zählerstand")), Error("Zählerstand")),
+        (b"\xca", Error("")),
+        (b"\xca\xff", Error("\ufffd")),
         (b"", Unknown(None)),
         (b"\0stdin", Unknown(0)),
         (b"\x32\0\0\0\0", Unknown(50)),
@@ -160,4 +176,4 @@ def test_an_exit_code_is_never_made_up_of_a_malformed_message(payload):
 @settings(deadline=None)
 @given(rows=st.integers(0, 0xFFFF), columns=st.integers(0, 0xFFFF))
 def test_a_resize_message_is_what_the_server_understands(rows, columns):
-    assert parse_client_message(resize_message(rows, columns)) == Resize(rows, columns)
+    assert parse_client_message(encode(Resize(rows, columns))) == Resize(rows, columns)
