@@ -79,7 +79,7 @@ def test_a_session_in_a_paused_container_is_over_when_its_processes_are(serve, o
     assert counts == []
     assert Peer(server.url, "true").transcript().errors == ["Too many sessions active!"]
     docker_api.unpause(own_container)
-    wait_until(lambda: counts == [0], timeout=3)
+    wait_until(lambda: counts == [0])
     assert processes(docker_api, own_container) == []
 
 
@@ -93,10 +93,10 @@ def test_session_removed_comes_when_the_process_tree_is_gone(serve, container, d
     peer.vanish()
     wait_until(lambda: left)
     assert left == [[]]
-    assert 0.5 < time.monotonic() - begin < 1.5
+    assert 0.5 < time.monotonic() - begin < 5
 
 
-@pytest.mark.parametrize("grace", [0, 1.5])
+@pytest.mark.parametrize("grace", [0, 3.0])
 def test_the_grace_is_a_setting(serve, container, docker_api, grace):
     server = serve(grace=grace)
     peer = Peer(server.url, "bash", "-c", TREE).ready()
@@ -104,7 +104,7 @@ def test_the_grace_is_a_setting(serve, container, docker_api, grace):
     begin = time.monotonic()
     peer.vanish()
     wait_until(lambda: server.sessions == [])
-    assert grace < time.monotonic() - begin < grace + 1
+    assert grace < time.monotonic() - begin < grace + 3
     assert processes(docker_api, container) == []
 
 
@@ -123,8 +123,10 @@ def test_leave_does_as_the_original(serve, own_container, docker_api, how):
 
 
 def test_leave_does_not_free_from_limits(serve, own_container, docker_api):
-    server = serve(own_container, on_disconnect="leave", max_duration=0.5)
-    Peer(server.url, "bash", "-c", TREE).transcript()
+    server = serve(own_container, on_disconnect="leave", max_duration=2.0)
+    peer = Peer(server.url, "bash", "-c", TREE).ready()
+    peer.until(b"up")
+    assert peer.transcript().close_code == 1008
     wait_until(lambda: server.sessions == [])
     assert processes(docker_api, own_container) == []
 

@@ -29,17 +29,18 @@ def test_a_session_in_which_nothing_moves(serve, container, docker_api, tty):
     server = serve(idle_timeout=0.5)
     transcript = Peer(server.url, "bash", "-c", "trap '' HUP; sleep 1000", tty=tty).transcript()
     assert_limited(transcript, "nothing moved for 0.5 s")
-    wait_until(lambda: processes(docker_api, container) == [], timeout=1.5)
+    wait_until(lambda: processes(docker_api, container) == [])
     wait_until(lambda: server.sessions == [])
 
 
 def test_what_moves_either_way_keeps_a_session_alive(serve):
-    server = serve(idle_timeout=0.5)
-    writes = Peer(server.url, "bash", "-c", "for i in {1..10}; do echo $i; sleep 0.1; done; exit 3").ready()
+    # Both last longer than the limit. The pauses are much shorter than it, because the machine may be busy.
+    server = serve(idle_timeout=2.0)
+    writes = Peer(server.url, "bash", "-c", "for i in {1..15}; do echo $i; sleep 0.2; done; exit 3").ready()
     reads = Peer(server.url, "bash", "-c", "while read; do :; done; exit 4").ready()
-    for _ in range(10):
+    for _ in range(15):
         reads.stdin(b"\n")
-        gevent.sleep(0.1)
+        gevent.sleep(0.2)
     reads.end()
     assert writes.transcript().exit_code == 3
     assert reads.transcript().exit_code == 4
@@ -69,10 +70,10 @@ def test_a_session_that_lasts_too_long(serve, container, docker_api):
     begin = time.monotonic()
     peer = Peer(server.url, "bash", "-c", "while :; do echo; sleep 0.1; done").ready()
     transcript = peer.transcript()
-    assert time.monotonic() - begin < 2
-    assert transcript.stdout.startswith(b"\n\n\n")
+    assert 1 < time.monotonic() - begin < 5
+    assert transcript.stdout.startswith(b"\n")
     assert_limited(transcript, "it lasted 1 s")
-    wait_until(lambda: processes(docker_api, container) == [], timeout=1.5)
+    wait_until(lambda: processes(docker_api, container) == [])
 
 
 def test_a_client_that_never_takes_the_end_is_cut(serve):
@@ -99,7 +100,7 @@ def test_a_process_that_writes_too_much(serve, container, docker_api, tty):
     line = b"y\r\n" if tty else b"y\n"
     assert transcript.stdout == (line * 100_000)[:100_000]
     assert_limited(transcript, "100000 bytes of output")
-    wait_until(lambda: processes(docker_api, container) == [], timeout=1.5)
+    wait_until(lambda: processes(docker_api, container) == [])
 
 
 def test_both_streams_count(serve):
@@ -117,13 +118,13 @@ def test_exactly_the_limit_is_within_it(serve):
 
 
 def test_limits_are_each_sessions_own(serve):
-    server = serve(idle_timeout=1.0)
+    server = serve(idle_timeout=2.0)
     with Peer(server.url, "cat").ready() as active:
         idle = Peer(server.url, "sleep", "1000").ready()
         for _ in range(20):
             active.stdin(b"x")
             active.until(b"x")
-            gevent.sleep(0.1)
-        assert_limited(idle.transcript(), "nothing moved for 1 s")
+            gevent.sleep(0.15)
+        assert_limited(idle.transcript(), "nothing moved for 2 s")
         active.end()
         assert Transcript(active).exit_code == 0
