@@ -4,6 +4,7 @@ import errno
 import logging
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -16,8 +17,8 @@ from dockerexec_ws.errors import ListenError, SettingsError
 from dockerexec_ws.serve.http_server import HttpServer
 from dockerexec_ws.serve.tls import TlsFiles
 from dockerexec_ws.session.session import Session
-from dockerexec_ws.settings.schema import ListenSettings
-from dockerexec_ws.settings.settings import take
+from dockerexec_ws.settings.keywords import takes_more
+from dockerexec_ws.settings.settings import ServerSettings
 from dockerexec_ws.web.app import App
 from dockerexec_ws.web.handler import Handler
 
@@ -31,28 +32,22 @@ class DockerExecServer:
     Raises SettingsError.
     """
 
-    def __init__(
-        self,
-        container_id: str | None = None,
-        *,
-        listener: socket.socket | None = None,
-        **options: Any,
-    ) -> None:
-        listen = take(ListenSettings, options)
+    @takes_more(ServerSettings)
+    def __init__(self, container_id: str | None = None, **options: Any) -> None:
+        settings = ServerSettings.of(container_id, options)
         self._tls = None
-        if listen.certfile and listen.keyfile:
-            self._tls = TlsFiles(listen.certfile, listen.keyfile, listen.client_ca)
-        if listen.client_ca:
-            options["authenticators"] = [*options.get("authenticators", ()), certificate_name]
-        self._app = App(container_id, **options)
-        self._allow_unauthenticated = bool(options.get("allow_unauthenticated"))
-        self._handshake_timeout = listen.handshake_timeout
+        if settings.certfile and settings.keyfile:
+            self._tls = TlsFiles(settings.certfile, settings.keyfile, settings.client_ca)
+        if settings.client_ca:
+            settings = replace(settings, authenticators=[*settings.authenticators, certificate_name])
+        self._settings = settings
+        self._app = App(settings)
         self._tls_context = self._tls.context() if self._tls else None
-        self._host = listen.host
-        self._port = listen.port
-        self._listener = listener
+        self._host = settings.host
+        self._port = settings.port
+        self._listener = settings.listener
         self._refuse_strangers()
-        self._handler_class = type("Handler", (Handler,), {"request_timeout": listen.handshake_timeout})
+        self._handler_class = type("Handler", (Handler,), {"request_timeout": settings.handshake_timeout})
         self._server: HttpServer | None = None  # once it has started
         self._stopped = Event()
 
@@ -87,7 +82,7 @@ class DockerExecServer:
         self._host, self._port = self._listener.getsockname()[:2]
         log = logging.getLogger("dockerexec_ws.requests")
         server = HttpServer(self._listener, self._app, handler_class=self._handler_class, log=None, error_log=log)
-        server.tls, server.handshake_timeout = self._tls_context, self._handshake_timeout
+        server.tls, server.handshake_timeout = self._tls_context, self._settings.handshake_timeout
         server.start()
         self._server = server
 
@@ -95,7 +90,7 @@ class DockerExecServer:
         """Raise SettingsError if other machines could get in without telling who they are, unless that is wanted."""
         if self._app.authenticators:
             return
-        if self._allow_unauthenticated:
+        if self._settings.allow_unauthenticated:
             return
         host = self._listener.getsockname()[0] if self._listener else self._host
         try:

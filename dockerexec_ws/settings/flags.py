@@ -13,7 +13,7 @@ from dockerexec_ws.settings import kinds
 from dockerexec_ws.settings.option import ENVIRONMENT_PREFIX, Option
 from dockerexec_ws.settings.policy_file import read_policy_file
 from dockerexec_ws.settings.schema import OPTIONS, TABLES, ListenSettings, LogSettings
-from dockerexec_ws.settings.settings import take
+from dockerexec_ws.settings.settings import names_of
 
 CONTEXT_SETTINGS = {
     "auto_envvar_prefix": ENVIRONMENT_PREFIX,
@@ -145,7 +145,6 @@ def app_settings_from_environment() -> tuple[str | None, dict[str, Any]]:
             "certfile, keyfile and client_ca are for the server by itself. Set up TLS in the server that runs this "
             "application."
         )
-    take(ListenSettings, options)
-    take(LogSettings, options)
-    del options["check_config"]
-    return options.pop("container"), options
+    unused = {"check_config", *names_of(ListenSettings), *names_of(LogSettings)}
+    kept = {name: value for name, value in options.items() if name not in unused}
+    return kept.pop("container"), kept

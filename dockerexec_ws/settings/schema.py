@@ -5,6 +5,7 @@ Each record is one table of the policy file, or a part of it. Times are in secon
 
 # ruff: noqa: RUF009  # option() is a dataclass's field()
 
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,10 +30,14 @@ from dockerexec_ws.settings.option import Option, Record, option, options_of
 
 @dataclass(frozen=True, kw_only=True)
 class ListenSettings(Record):
-    """Where a server by itself listens, and its TLS files. An application under another server has none of these."""
+    """Where a server by itself listens, and its TLS files. An application under another server has none of these.
+
+    A program may give a *listener* instead of ``host`` and ``port``: a socket that listens already.
+    """
 
     table = "server"
 
+    listener: socket.socket | None = field(default=None)
     host: str = option("127.0.0.1", Text(), "Address to listen on.")
     port: int = option(8080, Whole(0, 65535), "Port to listen on; 0 takes a free one.")
     handshake_timeout: float = option(
@@ -95,12 +100,20 @@ class EngineSettings(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContainerSettings(Record):
-    """One container for all sessions, or those among which clients choose (patterns as in a shell)."""
+class OneContainerSettings(Record):
+    """One container for all sessions. A program gives it as the first argument instead."""
 
     table = "containers"
 
     container: str | None = option(None, Text(), "Name or id of the container to run commands in.", metavar="NAME")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerSettings(Record):
+    """The containers among which clients choose (patterns as in a shell)."""
+
+    table = "containers"
+
     allow_container: Sequence[str] = option(
         (),
         Many(Text()),
@@ -268,6 +281,7 @@ RECORDS: tuple[type[Record], ...] = (
     UrlSettings,
     LogSettings,
     EngineSettings,
+    OneContainerSettings,
     ContainerSettings,
     SessionSettings,
     AccessSettings,

@@ -25,6 +25,7 @@ from dockerexec_ws.protocol.versions import codec_of
 from dockerexec_ws.session.observers import Refusal
 from dockerexec_ws.session.registry import Registry
 from dockerexec_ws.session.session import Session
+from dockerexec_ws.settings.keywords import takes, takes_more
 from dockerexec_ws.settings.settings import Settings
 from dockerexec_ws.web.backend import Backend
 from dockerexec_ws.web.carriers import carrier_of
@@ -52,8 +53,9 @@ _RETRY_AFTER = 5
 class App:
     """The application, as ``create_app`` makes it of ``Settings``; nothing is asked of the engine before ``start``."""
 
-    def __init__(self, container_id: str | None = None, **options: Any) -> None:
-        self._settings = settings = Settings.of(container_id, options)
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        container_id = settings.container_id
         if bool(container_id) == bool(settings.allow_container or settings.allow_container_label):
             raise SettingsError(
                 "give either one container for all sessions, by its name (which is not empty), or those among which "
@@ -72,7 +74,6 @@ class App:
         """The path that is served, with its leading slash."""
         self._paths = Paths(self.path, containers=not container_id, page=settings.page)
         self._page = Page(token_need(self.authenticators)) if settings.page else None
-        self._container_id = container_id
         self._engine_address = engine_address(settings.docker_host, settings.docker_socket)
         self._upgrade = functools.partial(
             upgrade,
@@ -100,7 +101,7 @@ class App:
         """
         if not monkey.is_module_patched("socket"):
             raise NotPatchedError
-        self._backend = Backend(self._settings, self._engine_address, self._container_id, self._events)
+        self._backend = Backend(self._settings, self._engine_address, self._settings.container_id, self._events)
         if self._settings.allow_unauthenticated and not self.authenticators:
             logger.warning("--allow-unauthenticated: whoever reaches this server gets in")
         if self._page is not None and not self._page.is_built:
@@ -279,16 +280,18 @@ class Mount:
         return (self.app if self.app.serves(environ) else self._wsgi_app)(environ, start_response)
 
 
+@takes(Settings)
 def create_app(container_id: str | None = None, **options: Any) -> App:
-    """Make the WSGI application; *options* are those of ``App``.
+    """Make the WSGI application; *options* are those of the records in ``dockerexec_ws.settings.schema``.
 
     Raises SettingsError, NotPatchedError, EngineUnavailableError, ContainerNotFoundError.
     """
-    app = App(container_id, **options)
+    app = App(Settings.of(container_id, options))
     app.start()
     return app
 
 
+@takes_more(Settings)
 def mount(wsgi_app: WSGIApp, container_id: str | None = None, **options: Any) -> Mount:
     """Put the application beside an existing one, under one server; arguments and errors as for ``create_app``."""
     return Mount(wsgi_app, create_app(container_id, **options))

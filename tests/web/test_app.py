@@ -16,6 +16,7 @@ from gevent.pywsgi import WSGIServer
 
 from dockerexec_ws import ContainerNotFoundError, EngineUnavailableError, Handler, SettingsError, create_app, mount
 from dockerexec_ws.session.session import Session
+from dockerexec_ws.settings.settings import Settings
 from dockerexec_ws.web.app import App
 from tests.conftest import wait_until
 from tests.peer import HandshakeError, Peer, Transcript
@@ -347,13 +348,13 @@ def answer_of(app, **environ):
 
 @pytest.mark.parametrize("path", ["/x", "/x/-/policy.json", "/y"])
 def test_a_request_before_the_start_is_told_to_come_again(path):
-    status, body = answer_of(App("x", path="x"), PATH_INFO=path)
+    status, body = answer_of(App(Settings("x", path="x")), PATH_INFO=path)
     assert status == "503 Service Unavailable"
     assert body == b"The server has not started. Try again later.\n"
 
 
 def test_before_the_start_no_process_could_not_be_ended():
-    assert App("x", path="x").kill_failures == 0
+    assert App(Settings("x", path="x")).kill_failures == 0
 
 
 def open_files():
