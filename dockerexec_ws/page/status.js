@@ -1,10 +1,8 @@
 /** The state of things, in words. */
 
-/** @typedef {"idle" | "connecting" | "running" | "ended" | "failed"} State */
-
 /**
  * @param {import("./session.js").Ending} ending
- * @returns {{state: State, text: string}}
+ * @returns {{state: "ended" | "failed", text: string}} the page's state, and the status text
  */
 export function describeEnding(ending) {
   switch (ending.reason) {

@@ -1,6 +1,6 @@
 /** The terminal that one sees: xterm.js with its addons, colours, search and touch. */
 
-import { LIGHT_OR_DARK, searchColours, theme } from "./theme.js";
+import { searchColours, terminalTheme, watchTheme } from "./theme.js";
 import { FitAddon } from "./vendor/addon-fit.mjs";
 import { SearchAddon } from "./vendor/addon-search.mjs";
 import { Unicode11Addon } from "./vendor/addon-unicode11.mjs";
@@ -59,7 +59,7 @@ export class TerminalView {
       minimumContrastRatio: 4.5,
       scrollback: SCROLLBACK,
       scrollOnEraseInDisplay: true,
-      theme: theme(),
+      theme: terminalTheme(),
     });
     const terminal = this.#terminal;
     terminal.loadAddon(this.#fit);
@@ -78,8 +78,8 @@ export class TerminalView {
     terminal.onTitleChange(listener.titled);
     terminal.onBell(listener.rang);
     this.#search.onDidChangeResults(({ resultIndex, resultCount }) => listener.found(resultIndex, resultCount));
-    LIGHT_OR_DARK.addEventListener("change", () => {
-      terminal.options.theme = theme();
+    watchTheme(() => {
+      terminal.options.theme = terminalTheme();
     });
     new ResizeObserver(() => {
       clearTimeout(this.#resizing);

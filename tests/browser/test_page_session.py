@@ -113,6 +113,7 @@ def test_the_next_session_begins_after_the_last_output_of_the_one_before(tab):
           const connect = document.getElementById('connect');
           document.querySelector('input[name=command]').value = `bash -c 'read -r line; echo "<$line>"; read'`;
           new MutationObserver((_, observer) => {
+            if (connect.hidden) return;
             observer.disconnect();
             connect.click();
           }).observe(connect, {attributeFilter: ['hidden']});

@@ -2,30 +2,37 @@
 
 import json
 import re
-import shutil
 import subprocess
 
 import pytest
 
 from tests.browser.conftest import PAGE
+from tests.browser.node import node
 
 
 def test_nothing_of_the_page_is_inline_or_from_elsewhere():
     html = (PAGE / "index.html").read_text()
     assert not re.search(r"<script(?![^>]* src=)|<style|\sstyle=|\son\w+=", html)
-    for path in [*PAGE.glob("*.js"), PAGE / "page.css", PAGE / "index.html"]:
+    for path in [*PAGE.glob("*.js"), *PAGE.glob("*.css"), PAGE / "index.html"]:
         addresses = re.findall(r"(?:https?|wss?)://[^\"'\s]+", path.read_text())
         assert [address for address in addresses if "HOST" not in address] == []
 
 
-def node(script):
-    """What a script, which can import from the page's folder, prints as JSON."""
-    if not shutil.which("node"):
-        pytest.skip("there is no node: install Node.js to have the page checked")
-    command = ["node", "--input-type=module", "--eval", script]
-    done = subprocess.run(command, cwd=PAGE, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+def test_each_theme_has_every_colour_and_is_the_only_place_for_them():
+    colours = r"(?m)^ *(--[\w-]+): #[0-9a-f]{6};$"
+    html = (PAGE / "index.html").read_text()
+    themes = {path.name: re.findall(colours, path.read_text()) for path in PAGE.glob("theme_*.css")}
+    for name, found in themes.items():
+        assert found == themes["theme_light.css"], name
+        assert f"{{{{assets}}}}{name}" in html
+    used = set()
+    for path in [*PAGE.glob("*.css"), *PAGE.glob("*.js")]:
+        if path.name not in themes:
+            assert not re.search(r"#[0-9a-f]{6}\b", path.read_text()), path.name
+            used |= set(re.findall(r"--[a-z][\w-]*(?=[)\"])", path.read_text()))
+    ansi = {name for name in themes["theme_light.css"] if name.startswith("--ansi-")}
+    assert len(ansi) == 16
+    assert set(themes["theme_light.css"]) - ansi <= used
 
 
 @pytest.mark.parametrize(
