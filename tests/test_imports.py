@@ -96,8 +96,8 @@ def test_imports_go_only_downward(part):
         assert ours <= FLOORS[part], name_of(path)
 
 
-def test_the_protocol_is_pure():
-    for path in modules_of("protocol"):
+def test_the_protocol_and_the_parser_of_the_scripts_report_are_pure():
+    for path in [*modules_of("protocol"), PACKAGE / "engine/kill/report.py"]:
         foreign = {name.partition(".")[0] for name in MODULES[path] if part_of(name) is None}
         assert foreign <= PURE, name_of(path)
 

@@ -87,7 +87,7 @@ def test_the_sdist_has_what_a_reader_looks_for(built):
         name.relative_to(ROOT).as_posix() for name in (ROOT / "docs").rglob("*") if name.suffix in {".rst", ".png"}
     ]
     with tarfile.open(path) as sdist:
-        for name in ["LICENSE", "README.rst", "CHANGELOG.rst", *manual]:
+        for name in ["LICENSE", "README.rst", "CHANGELOG.rst", "dockerexec_ws/engine/kill/kill.sh", *manual]:
             packed = sdist.extractfile(f"{top}/{name}")
             assert packed.read() == (ROOT / name).read_bytes()
 
@@ -100,13 +100,14 @@ def files_of(wheel):
 def own_files(source):
     """What of the sources is to be in a wheel."""
     package = source / "dockerexec_ws"
-    paths = [*package.rglob("*.py"), package / "py.typed", *(package / "page").glob("*")]
+    paths = [*package.rglob("*.py"), *package.rglob("*.sh"), package / "py.typed", *(package / "page").glob("*")]
     return {path.relative_to(source).as_posix() for path in paths if path.suffix != ".json"}
 
 
-def test_the_wheel_has_every_module_the_page_and_the_type_marker(wheel, source):
+def test_the_wheel_has_every_module_the_page_the_script_and_the_type_marker(wheel, source):
     expected = own_files(source)
     assert {"dockerexec_ws/page/index.html", "dockerexec_ws/page/page.js", "dockerexec_ws/page/page.css"} <= expected
+    assert "dockerexec_ws/engine/kill/kill.sh" in expected
     assert {name for name in files_of(wheel) if not name.startswith(LIBRARIES)} == expected
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from dockerexec_ws.engine.client import Engine
 from dockerexec_ws.engine.exec import Exec
-from dockerexec_ws.engine.killer import Killer
+from dockerexec_ws.engine.kill.killer import Killer
 
 
 class Run:

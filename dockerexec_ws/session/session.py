@@ -23,7 +23,7 @@ from dockerexec_ws.access.request import ExecRequest
 from dockerexec_ws.access.targets import Target
 from dockerexec_ws.engine.client import Engine
 from dockerexec_ws.engine.exec import Exec
-from dockerexec_ws.engine.killer import Killer
+from dockerexec_ws.engine.kill.killer import Killer
 from dockerexec_ws.engine.run import Run
 from dockerexec_ws.errors import DockerExecError
 from dockerexec_ws.protocol.events import End, Error, Malformed, Pause, Resize, Resume, Sent, Shutdown, Stdin, Unknown

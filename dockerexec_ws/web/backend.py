@@ -10,7 +10,7 @@ from gevent.pool import Group
 from dockerexec_ws.access.targets import AllowedContainers, FixedContainer, Targets
 from dockerexec_ws.engine.client import Engine
 from dockerexec_ws.engine.instance import Instance, default_state_dir
-from dockerexec_ws.engine.killer import Killer
+from dockerexec_ws.engine.kill.killer import Killer
 from dockerexec_ws.errors import SettingsError
 from dockerexec_ws.observe.audit import AuditLog
 from dockerexec_ws.observe.events import Events

@@ -9,7 +9,7 @@ from dockerexec_ws.engine import exec as exec_module
 from dockerexec_ws.engine.client import Engine
 from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.engine.instance import Instance
-from dockerexec_ws.engine.killer import Killer
+from dockerexec_ws.engine.kill.killer import Killer
 from dockerexec_ws.errors import EngineError, EngineUnavailableError
 from dockerexec_ws.protocol.events import Stream
 from dockerexec_ws.protocol.framing import StreamDemultiplexer

@@ -9,14 +9,14 @@ import time
 import gevent
 import pytest
 
-from dockerexec_ws.engine import host_processes as host_processes_module
-from dockerexec_ws.engine import killer as killer_module
 from dockerexec_ws.engine.client import Engine
 from dockerexec_ws.engine.exec import Exec
-from dockerexec_ws.engine.host_processes import HostProcesses
 from dockerexec_ws.engine.instance import Instance
-from dockerexec_ws.engine.kill_script import KillScript
-from dockerexec_ws.engine.killer import Killer
+from dockerexec_ws.engine.kill import host as host_processes_module
+from dockerexec_ws.engine.kill import killer as killer_module
+from dockerexec_ws.engine.kill.host import HostProcesses
+from dockerexec_ws.engine.kill.killer import Killer
+from dockerexec_ws.engine.kill.script import KillScript
 from dockerexec_ws.errors import EngineError, EngineTimeoutError
 from tests.conftest import processes, running_container, wait_until
 from tests.standin import StandInEngine, frame
@@ -360,7 +360,7 @@ def test_a_script_that_says_too_much_is_not_listened_to(tmp_path, caplog):
         killer = Killer(Engine(standin.address, timeout=1))
         assert not killer.end("c", "A=b")
         killer.close()
-    assert "says what it never says" in caplog.text
+    assert "report is too long" in caplog.text
 
 
 def test_an_answer_that_makes_no_sense_is_no_last_word(tmp_path, caplog):

@@ -6,7 +6,7 @@ from gevent.event import AsyncResult
 
 from dockerexec_ws.engine.client import Engine
 from dockerexec_ws.engine.instance import Instance
-from dockerexec_ws.engine.killer import Killer
+from dockerexec_ws.engine.kill.killer import Killer
 from dockerexec_ws.engine.run import Run
 from dockerexec_ws.errors import EngineUnavailableError
 from tests.standin import StandInEngine, frame

@@ -24,7 +24,7 @@ from gevent.fileobject import FileObject
 from greenlet import greenlet
 
 from dockerexec_ws import cli
-from dockerexec_ws.engine.host_processes import HostProcesses
+from dockerexec_ws.engine.kill.host import HostProcesses
 
 
 def main():

@@ -6,7 +6,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from dockerexec_ws import DockerExecServer
-from dockerexec_ws.engine.host_processes import HostProcesses
+from dockerexec_ws.engine.kill.host import HostProcesses
 from dockerexec_ws.protocol.v1 import Code
 from tests.conftest import LABEL, processes, running_container, wait_until
 from tests.peer import Peer, Transcript

@@ -20,9 +20,9 @@ from gevent.pool import Group
 
 from dockerexec_ws.engine.client import ContainerState, Engine, ExecState
 from dockerexec_ws.engine.exec import Exec
-from dockerexec_ws.engine.host_processes import HostProcesses
 from dockerexec_ws.engine.instance import Instance
-from dockerexec_ws.engine.kill_script import KillScript
+from dockerexec_ws.engine.kill.host import HostProcesses
+from dockerexec_ws.engine.kill.script import KillScript
 from dockerexec_ws.errors import ContainerNotFoundError, EngineError, EngineUnavailableError, NoShellError
 
 logger = logging.getLogger(__name__)

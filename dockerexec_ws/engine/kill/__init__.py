@@ -1,0 +1,1 @@
+"""Ending processes that the engine has no way to end."""
