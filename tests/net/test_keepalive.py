@@ -1,4 +1,4 @@
-"""Dead peers behind a cut cable, in a network namespace of the test's own; live ones are in test_session."""
+"""Dead peers behind a cut cable, in a network namespace of the test's own; test_clients_gone has living ones."""
 
 import socket
 import subprocess

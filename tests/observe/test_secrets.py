@@ -12,7 +12,7 @@ from dockerexec_ws.access.bearer import TOKEN_SUBPROTOCOL, new_token
 from dockerexec_ws.client import run
 from tests.conftest import wait_until
 from tests.peer import Peer, Transcript
-from tests.web.test_app import ask, exchange
+from tests.web.raw import ask, exchange
 
 PATH = "planted-path"
 VALUE = "planted-value"

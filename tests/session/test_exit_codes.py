@@ -1,0 +1,67 @@
+"""Exit codes, and sessions that end by themselves."""
+
+import pytest
+
+from dockerexec_ws.engine.exec import Exec
+from tests.conftest import processes, wait_until
+from tests.peer import Peer, Transcript
+from tests.session.commands import run
+
+
+@pytest.mark.parametrize("tty", [False, True])
+@pytest.mark.parametrize(
+    ("script", "code"), [("exit 0", 0), ("exit 1", 1), ("exit 200", 200), ("exit 255", 255), ("kill -9 $$", 137)]
+)
+def test_exit_codes(server, script, code, tty):
+    transcript = run(server.url, "bash", "-c", script, tty=tty)
+    assert transcript.messages == [b"\x64", bytes([0xC8, code])]
+    assert transcript.close_code == 1000
+
+
+@pytest.mark.parametrize(("command", "text"), [("nosuch", b"not found"), ("/etc/passwd", b"permission denied")])
+@pytest.mark.parametrize("tty", [False, True])
+def test_a_command_that_cannot_be_run(server, command, text, tty):
+    transcript = run(server.url, command, tty=tty)
+    said, other = (transcript.stdout, transcript.stderr) if tty else (transcript.stderr, transcript.stdout)
+    assert text in said
+    assert other == b""
+    assert transcript.exit_code == 126
+
+
+def test_a_background_child_that_keeps_stdout_open_delays_the_end_by_2_s_only(server, container, docker_api):
+    transcript = run(server.url, "bash", "-c", "echo main; sleep 33 & exit 5")
+    assert transcript.stdout == b"main\n"
+    assert transcript.exit_code == 5
+    assert processes(docker_api, container) == ["sleep 33"]  # as with docker exec: what ends by itself is left alone
+    with Peer(
+        server.url,
+        "bash",
+        "-c",
+        "kill $(grep -l sleep /proc/[0-9]*/comm | tr -cd '0-9\\n' | while read p; do "
+        "grep -q 33 /proc/$p/cmdline && echo $p; done)",
+    ) as peer:
+        Transcript(peer)
+    wait_until(lambda: processes(docker_api, container) == [])
+
+
+def test_an_exit_code_of_a_failed_sessions_killed_process_is_not_told(server, monkeypatch):
+    """The last word is the 202: the code would be our own signal's."""
+
+    def fail(*_):
+        raise RuntimeError
+
+    monkeypatch.setattr(Exec, "resize", fail)
+    with Peer(server.url, "sleep", "1000", tty=True).ready() as peer:
+        peer.resize(1, 1)
+        transcript = Transcript(peer)
+    assert transcript.messages == [b"\xcainternal error"]
+    assert transcript.close_code == 1011
+
+
+def test_a_container_stopped_in_mid_session_ends_it_by_137(serve, own_container, docker_api):
+    server = serve(own_container)
+    with Peer(server.url, "bash", "-c", "echo up; sleep 1000").ready() as peer:
+        peer.until(b"up")
+        docker_api.kill(own_container)
+        transcript = Transcript(peer)
+    assert transcript.exit_code == 137

@@ -1,0 +1,48 @@
+"""Sessions of a server that goes away."""
+
+import gevent
+import pytest
+
+from tests.conftest import processes, wait_until
+from tests.peer import HandshakeError, Peer, Transcript
+
+
+def test_close_sends_201_and_1001_and_ends_the_processes(serve, container, docker_api):
+    server = serve()
+    scripts = ["sleep 1000", "trap '' HUP; while :; do sleep 1; done", "cat /dev/zero", "sleep 1000 & setsid sleep 999"]
+    peers = [Peer(server.url, "bash", "-c", script).ready() for script in scripts]
+    wait_until(lambda: len(processes(docker_api, container)) >= 6)
+    readers = [gevent.spawn(Transcript, peer) for peer in peers]
+    with gevent.Timeout(5.0):
+        server.close()
+    for reader in readers:
+        transcript = reader.get()
+        assert transcript.messages == [b"\xc9"]
+        assert transcript.close_code == 1001
+    wait_until(lambda: processes(docker_api, container) == [], timeout=2)
+    assert server.sessions == []
+
+
+def test_close_does_not_wait_for_a_client_that_does_not_read(serve, container, docker_api):
+    server = serve()
+    peer = Peer(server.url, "cat", "/dev/zero", receive_buffer=65536).ready()
+    gevent.sleep(1)  # until all buffers are full
+    with gevent.Timeout(5.0):
+        server.close()
+    wait_until(lambda: processes(docker_api, container) == [], timeout=2)
+    peer.socket.close()
+
+
+def test_draining_lets_sessions_end_by_themselves_and_answers_503(serve):
+    server = serve()
+    peer = Peer(server.url, "bash", "-c", "read; exit 4").ready()
+    closing = gevent.spawn(server.close, 20)
+    gevent.idle()
+    with pytest.raises(HandshakeError) as refused:
+        Peer(server.url, "true")
+    assert refused.value.response.status_code == 503
+    assert int(refused.value.response.headers["Retry-After"]) > 0
+    peer.stdin(b"\n")
+    assert Transcript(peer).exit_code == 4
+    with gevent.Timeout(5.0):
+        closing.get()
