@@ -11,4 +11,3 @@
 
 export { sessionUrl, subprotocols } from "./opening.js";
 export { ExecSession } from "./session.js";
-export { Code } from "./wire.js";

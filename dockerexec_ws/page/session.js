@@ -3,7 +3,7 @@
 import { OutputFlow } from "./flow.js";
 import { sessionUrl, subprotocols } from "./opening.js";
 import { StdinQueue } from "./stdin.js";
-import { Code, makeMessage, parseServerMessage, resizeMessage } from "./wire.js";
+import { encode, parseServerMessage } from "./wire.js";
 
 /**
  * How a session ended. Only "exited" has an exit code, which is never guessed.
@@ -12,7 +12,7 @@ import { Code, makeMessage, parseServerMessage, resizeMessage } from "./wire.js"
  * - stopped: the server ended a running session (a limit, an error of the engine); `text` says why, if the server did
  * - shutdown: the server is going away
  * - closed: `close()` was called
- * - lost: the connection broke
+ * - lost: the connection broke, or the server broke the protocol
  * - unopened: no connection was made; a browser does not tell why
  * @typedef {{reason: "exited", code: number} | {reason: "refused" | "stopped", text: string}
  *   | {reason: "shutdown" | "closed" | "lost" | "unopened"}} Ending
@@ -44,8 +44,8 @@ export class ExecSession {
     () => this.#socket.bufferedAmount,
   );
   #flow = new OutputFlow(
-    () => this.#send(makeMessage(Code.PAUSE)),
-    () => this.#send(makeMessage(Code.RESUME)),
+    () => this.#send(encode({ type: "pause" })),
+    () => this.#send(encode({ type: "resume" })),
   );
 
   /**
@@ -99,42 +99,38 @@ export class ExecSession {
 
   /** Disconnect. The server ends the process. */
   close() {
-    if (this.#state === "ended") return;
-    this.#socket.close(1000);
-    // Do not wait for the closing handshake: it comes behind output that nobody wants any more.
-    this.#end({ reason: "closed" });
+    if (this.#state !== "ended") this.#close({ reason: "closed" });
   }
 
   /** @param {Uint8Array<ArrayBuffer>} data */
   #receive(data) {
     if (this.#state === "ended") return;
-    const message = parseServerMessage(data);
-    switch (message.type) {
-      case "Output":
-        this.#flow.received(message.data.length);
-        this.#listener.output(message.data, message.stderr);
+    const event = parseServerMessage(data);
+    switch (event.type) {
+      case "output":
+        this.#flow.received(event.data.length);
+        this.#listener.output(event.data, event.stream === "stderr");
         break;
-      case "Resume":
+      case "resume":
         this.#start();
         this.#stdin.resume();
         break;
-      case "Pause":
+      case "pause":
         this.#stdin.pause();
         break;
-      case "Stopped":
-        this.#socket.close(1000);
-        this.#end(
-          message.exitCode === undefined
-            ? { reason: "stopped", text: "" }
-            : { reason: "exited", code: message.exitCode },
-        );
+      case "stopped":
+        this.#close({ reason: "exited", code: event.exitCode });
         break;
-      case "Shutdown":
+      case "shutdown":
         this.#shutdown = true;
         break;
-      case "Complaint":
-        this.#complaint = message.text;
-        if (this.#state === "running") this.#listener.notice(message.text);
+      case "error":
+        this.#complaint = event.text;
+        if (this.#state === "running") this.#listener.notice(event.text);
+        break;
+      case "malformed":
+        // The server broke the protocol. Whatever it says from here on cannot be trusted.
+        this.#close({ reason: "lost" });
         break;
     }
   }
@@ -150,7 +146,7 @@ export class ExecSession {
     const [size, known] = [this.#newSize, this.#size];
     if (!size || (size.rows === known?.rows && size.columns === known.columns)) return;
     this.#size = size;
-    this.#send(resizeMessage(size));
+    this.#send(encode({ type: "resize", ...size }));
   }
 
   /** @param {Uint8Array<ArrayBuffer>} message */
@@ -170,6 +166,13 @@ export class ExecSession {
     // The server said why it refuses, even if the connection broke before it could close.
     if (this.#complaint) return { reason: "refused", text: this.#complaint };
     return { reason: this.#state === "open" ? "lost" : "unopened" };
+  }
+
+  /** @param {Ending} ending */
+  #close(ending) {
+    this.#socket.close(1000);
+    // Do not wait for the closing handshake: it comes behind output that nobody wants any more.
+    this.#end(ending);
   }
 
   /** @param {Ending} ending */

@@ -1,7 +1,7 @@
 /** The stdin of one session: it is cut into messages, which wait while the server or the network cannot take them. */
 
 import { join } from "./bytes.js";
-import { Code, makeMessage } from "./wire.js";
+import { encode } from "./wire.js";
 
 /** Maximum bytes of stdin in one message; far below the server's limit. */
 export const LARGEST_INPUT = 64 * 1024;
@@ -49,7 +49,7 @@ export class StdinQueue {
   end(final) {
     if (this.#ended) return;
     this.#cut();
-    this.#messages.push(makeMessage(Code.END));
+    this.#messages.push(encode({ type: "end" }));
     this.#ended = final;
     this.#flush();
   }
@@ -78,7 +78,7 @@ export class StdinQueue {
     this.#written = [];
     for (let begin = 0; begin < bytes.length; ) {
       const end = pieceEnd(bytes, begin);
-      this.#messages.push(makeMessage(Code.STDIN, bytes.subarray(begin, end)));
+      this.#messages.push(encode({ type: "stdin", data: bytes.subarray(begin, end) }));
       begin = end;
     }
     this.#flush();

@@ -241,7 +241,8 @@ def test_a_burst_of_output_pauses_the_server_until_it_is_consumed_and_nothing_co
     [
         ("server(100); server(200, 137);", 1000, {"reason": "exited", "code": 137}),
         ("server(100); server(200, 0);", 1006, {"reason": "exited", "code": 0}),
-        ("server(100); server(200);", 1000, {"reason": "stopped", "text": ""}),
+        ("server(100); server(200);", 1000, {"reason": "lost"}),
+        ("server(100); server(200, 0, 0);", 1000, {"reason": "lost"}),
         ("server(202, ...text('no'));", 1008, {"reason": "refused", "text": "no"}),
         ("server(202, ...text('no'));", 1006, {"reason": "refused", "text": "no"}),
         ("server(100); server(202, ...text('limit'));", 1008, {"reason": "stopped", "text": "limit"}),
