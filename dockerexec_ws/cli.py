@@ -13,7 +13,7 @@ import cloup
 import gevent
 
 from dockerexec_ws import __version__
-from dockerexec_ws.access.bearer import new_token
+from dockerexec_ws.access.token_file import new_token
 from dockerexec_ws.errors import DockerExecError, SettingsError
 from dockerexec_ws.serve.server import DockerExecServer
 from dockerexec_ws.settings.flags import CONTEXT_SETTINGS, given, in_policy_file, parameters

@@ -18,7 +18,7 @@ import gevent
 import pytest
 import trustme
 
-from dockerexec_ws.access.bearer import new_token
+from dockerexec_ws.access.token_file import new_token
 from tests.conftest import ROOT, TIMEOUT
 from tests.peer import Peer
 

@@ -1,18 +1,15 @@
 """Whether a request gets in, and as whose: the one place that decides, before the engine is asked anything."""
 
 import ipaddress
-import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dockerexec_ws.access.identity import PEER_CERTIFICATE, Authenticator, Environ, Identity
+from dockerexec_ws.access.identity import Authenticator, Environ, Identity
 from dockerexec_ws.access.peer import TrustedProxies, allowed_host, is_loopback, parse_address, same_origin
 from dockerexec_ws.access.policy import Narrowing
 from dockerexec_ws.access.rate import Rate
 from dockerexec_ws.access.refusal import RefusedError
-
-logger = logging.getLogger(__name__)
 
 MOST_FAILURES = 10
 """Failures to authenticate in a minute after which an address has to wait."""
@@ -111,32 +108,6 @@ class Admission:
                 return identity
         self._failures.note(network)
         raise RefusedError(401, "Authentication is needed.", [("WWW-Authenticate", "Bearer")])
-
-
-class ProxyHeader:
-    """The name that a trusted proxy gives in the header *name*; a second such header lets nobody in."""
-
-    def __init__(self, name: str, trusted_proxies: Sequence[str]) -> None:
-        self._key = "HTTP_" + name.upper().replace("-", "_")
-        self._proxies = TrustedProxies(trusted_proxies)
-
-    def __call__(self, environ: Environ) -> Identity | None:
-        """Return who the proxy says that the request comes from."""
-        value = environ.get(self._key, "").strip()
-        if not value or not self._proxies.sent(environ):
-            return None
-        if "," in value:  # how a WSGI server joins two headers
-            logger.warning("a trusted proxy's identity header came twice, or has a comma")
-            return None
-        return Identity(value)
-
-
-def certificate_name(environ: Environ) -> Identity | None:
-    """Return the name in the client's certificate: the subject's common name, else the first alternative one."""
-    certificate = environ.get(PEER_CERTIFICATE) or {}
-    names = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
-    names += [value for kind, value in certificate.get("subjectAltName", ()) if kind in ("DNS", "email", "URI")]
-    return Identity(names[0]) if names and names[0] else None
 
 
 def _network(address: str) -> str:

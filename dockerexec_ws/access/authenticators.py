@@ -1,30 +1,31 @@
-"""Which ways to tell who one is the settings give."""
+"""The ways to authenticate. A new one is a module, a line in ``_WAYS``, and its options in ``settings.schema``."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
-from dockerexec_ws.access.admission import ProxyHeader
-from dockerexec_ws.access.bearer import SignedTokens, TokenFile
+from dockerexec_ws.access import client_certificate
+from dockerexec_ws.access.bearer import BearerAuthenticator
 from dockerexec_ws.access.identity import Authenticator
+from dockerexec_ws.access.proxy_header import ProxyHeader
+from dockerexec_ws.access.signed_tokens import SignedTokens
+from dockerexec_ws.access.token_file import TokenFile
 from dockerexec_ws.settings.schema import AccessSettings
+
+# Each returns None if its options are not set. They are asked in this order.
+_WAYS: Sequence[Callable[[AccessSettings], Authenticator | None]] = (
+    client_certificate.of,
+    TokenFile.of,
+    SignedTokens.of,
+    ProxyHeader.of,
+)
 
 
 def authenticators_of(settings: AccessSettings) -> list[Authenticator]:
-    """Return them; reads their files. Raises SettingsError."""
-    found = list(settings.authenticators)
-    if settings.token_file:
-        found.append(TokenFile(Path(settings.token_file)))
-    if settings.jwt_key_file:
-        assert settings.jwt_issuer is not None  # nosec B101  # for the type checker: AccessSettings has checked it
-        assert settings.jwt_audience is not None  # nosec B101  # for the type checker: likewise
-        key_file = Path(settings.jwt_key_file)
-        found.append(SignedTokens(key_file, issuer=settings.jwt_issuer, audience=settings.jwt_audience))
-    if settings.identity_header:
-        found.append(ProxyHeader(settings.identity_header, settings.trusted_proxy))
-    return found
+    """Return the authenticators that the settings ask for, the caller's own first. Raises SettingsError."""
+    found = (way(settings) for way in _WAYS)
+    return [*settings.authenticators, *(authenticator for authenticator in found if authenticator is not None)]
 
 
 def token_need(authenticators: Sequence[Authenticator]) -> str:
     """Return whether a client needs a bearer token: "required", "optional" or "none"."""
-    bearer = [isinstance(authenticator, TokenFile | SignedTokens) for authenticator in authenticators]
+    bearer = [isinstance(authenticator, BearerAuthenticator) for authenticator in authenticators]
     return "none" if not any(bearer) else "required" if all(bearer) else "optional"

@@ -4,14 +4,12 @@ import errno
 import logging
 import socket
 from collections.abc import Callable
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
 from gevent.event import Event
 
-from dockerexec_ws.access.admission import certificate_name
 from dockerexec_ws.access.peer import is_loopback
 from dockerexec_ws.errors import ListenError, SettingsError
 from dockerexec_ws.serve.http_server import HttpServer
@@ -38,8 +36,6 @@ class DockerExecServer:
         self._tls = None
         if settings.certfile and settings.keyfile:
             self._tls = TlsFiles(settings.certfile, settings.keyfile, settings.client_ca)
-        if settings.client_ca:
-            settings = replace(settings, authenticators=[*settings.authenticators, certificate_name])
         self._settings = settings
         self._app = App(settings)
         self._tls_context = self._tls.context() if self._tls else None

@@ -14,9 +14,10 @@ from gevent.pywsgi import WSGIServer
 
 from dockerexec_ws import DockerExecServer, Handler, SettingsError, create_app
 from dockerexec_ws.access.admission import MOST_FAILURES
-from dockerexec_ws.access.bearer import TOKEN_SUBPROTOCOL, new_token
+from dockerexec_ws.access.bearer import TOKEN_SUBPROTOCOL
 from dockerexec_ws.access.identity import Identity
 from dockerexec_ws.access.policy import Narrowing
+from dockerexec_ws.access.token_file import new_token
 from tests.conftest import wait_until
 from tests.peer import HandshakeError, Peer, Transcript
 from tests.settings.test_cli import run, running

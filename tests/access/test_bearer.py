@@ -15,15 +15,10 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from dockerexec_ws.access.bearer import (
-    TOKEN_SUBPROTOCOL,
-    SignedTokens,
-    TokenFile,
-    bearer_token,
-    narrowing_of,
-    new_token,
-)
+from dockerexec_ws.access.bearer import TOKEN_SUBPROTOCOL, bearer_token
 from dockerexec_ws.access.policy import Narrowing
+from dockerexec_ws.access.signed_tokens import SignedTokens, narrowing_of
+from dockerexec_ws.access.token_file import TokenFile, new_token
 from dockerexec_ws.errors import SettingsError
 
 SECRET = "a secret of at least thirty-two bytes"

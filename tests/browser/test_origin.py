@@ -13,7 +13,8 @@ import pytest
 from gevent.pywsgi import WSGIServer
 
 from dockerexec_ws import Handler, mount
-from dockerexec_ws.access.bearer import TOKEN_SUBPROTOCOL, new_token
+from dockerexec_ws.access.bearer import TOKEN_SUBPROTOCOL
+from dockerexec_ws.access.token_file import new_token
 from tests.browser.page import CHROMIUM
 from tests.conftest import ROOT, TIMEOUT
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dockerexec_ws.access.bearer import new_token
+from dockerexec_ws.access.token_file import new_token
 from tests.browser.conftest import DESKTOP, PHONE, SIZED, page_of
 from tests.conftest import wait_until
 

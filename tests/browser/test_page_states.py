@@ -5,7 +5,7 @@ import json
 import jwt
 import pytest
 
-from dockerexec_ws.access.bearer import new_token
+from dockerexec_ws.access.token_file import new_token
 from tests.browser.conftest import Browser, Tab, page_of
 from tests.conftest import wait_until
 

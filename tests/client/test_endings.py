@@ -9,7 +9,7 @@ import gevent
 import pytest
 from gevent.pool import Pool
 
-from dockerexec_ws.access.bearer import new_token
+from dockerexec_ws.access.token_file import new_token
 from dockerexec_ws.client import ConnectionLost, EngineError, ServerShutdown, SessionRefused, connect, run, session
 from tests.conftest import processes, wait_until
 from tests.relay import relay

@@ -15,7 +15,7 @@ from gevent.pool import Pool
 
 import dockerexec_ws
 from dockerexec_ws import DockerExecServer
-from dockerexec_ws.access.bearer import new_token
+from dockerexec_ws.access.token_file import new_token
 from dockerexec_ws.protocol.v1 import Code
 from dockerexec_ws.web.page import UNBUILT
 from tests.standin import StandInEngine

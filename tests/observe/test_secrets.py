@@ -8,7 +8,8 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from dockerexec_ws.access.bearer import TOKEN_SUBPROTOCOL, new_token
+from dockerexec_ws.access.bearer import TOKEN_SUBPROTOCOL
+from dockerexec_ws.access.token_file import new_token
 from dockerexec_ws.client import run
 from tests.conftest import wait_until
 from tests.peer import Peer, Transcript

@@ -15,7 +15,7 @@ import trustme
 from gevent.fileobject import FileObject
 
 from dockerexec_ws import __version__
-from dockerexec_ws.access.bearer import new_token
+from dockerexec_ws.access.token_file import new_token
 from tests.client.terminal.commands import CLIENT, environment, one_line, run, start
 from tests.conftest import ROOT, processes, wait_until
 from tests.settings.test_cli import running
