@@ -11,6 +11,7 @@ from dockerexec_ws.access.targets import AllowedContainers, FixedContainer, Targ
 from dockerexec_ws.engine.client import Engine
 from dockerexec_ws.engine.instance import Instance, default_state_dir
 from dockerexec_ws.engine.kill.killer import Killer
+from dockerexec_ws.engine.kill.waits import Waits
 from dockerexec_ws.errors import SettingsError
 from dockerexec_ws.observe.audit import AuditLog
 from dockerexec_ws.observe.events import Events
@@ -42,7 +43,7 @@ class Backend:
             )
             self.registry = Registry(settings, self.observers)
             stack.callback(self._tasks.kill, block=False)
-            self.killer = Killer(self.engine, grace=settings.grace)
+            self.killer = Killer(self.engine, Waits(grace=settings.grace))
             stack.callback(self.killer.close)
             self.targets, containers = self._targets(container_id, audited=bool(audit))
             # Last, because nothing may fail once this server has taken over what former servers left.

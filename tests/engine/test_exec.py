@@ -10,6 +10,7 @@ from dockerexec_ws.engine.client import Engine
 from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.engine.instance import Instance
 from dockerexec_ws.engine.kill.killer import Killer
+from dockerexec_ws.engine.kill.waits import Waits
 from dockerexec_ws.errors import EngineError, EngineUnavailableError
 from dockerexec_ws.protocol.events import Stream
 from dockerexec_ws.protocol.framing import StreamDemultiplexer
@@ -123,7 +124,7 @@ def test_close_wakes_a_reader(tmp_path, engine, container):
     gevent.idle()
     process.close()
     reader.get(timeout=5)
-    assert Killer(engine).end(container, marker)
+    assert Killer(engine, Waits(grace=0.5)).end(container, marker)
 
 
 def test_state_of_a_command_that_cannot_be_run(engine, container):

@@ -13,10 +13,10 @@ from dockerexec_ws.engine.client import Engine
 from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.engine.instance import Instance
 from dockerexec_ws.engine.kill import host as host_processes_module
-from dockerexec_ws.engine.kill import killer as killer_module
 from dockerexec_ws.engine.kill.host import HostProcesses
 from dockerexec_ws.engine.kill.killer import Killer
 from dockerexec_ws.engine.kill.script import KillScript
+from dockerexec_ws.engine.kill.waits import Waits
 from dockerexec_ws.errors import EngineError, EngineTimeoutError
 from tests.conftest import processes, running_container, wait_until
 from tests.standin import StandInEngine, frame
@@ -44,7 +44,7 @@ def way(request, monkeypatch):
 
 @pytest.fixture
 def killer(engine, way):
-    return Killer(engine)
+    return Killer(engine, Waits(grace=0.5))
 
 
 class Victim:
@@ -109,7 +109,7 @@ def test_a_process_has_the_grace_to_end_by_itself(engine, way, start, own_contai
         own_container, "trap 'sleep 0.2; echo bye >/tmp/bye; exit' HUP; echo up; while :; do sleep 0.05; done"
     )
     victim.up()
-    assert victim.end(Killer(engine, grace=grace))
+    assert victim.end(Killer(engine, Waits(grace=grace)))
     check = start(own_container, "[ -e /tmp/bye ] && echo bye || echo none")
     assert check.up().strip() == bye
 
@@ -252,7 +252,6 @@ def test_a_process_that_is_only_about_to_start(killer, start, container, docker_
 
 def test_a_process_that_starts_long_after_the_engine_was_told(engine, container, docker_api, monkeypatch, caplog):
     """The request to start it hung for longer than its session lasted."""
-    monkeypatch.setattr(killer_module, "START_TIMEOUT", 0.2)
     marker = Instance.unregistered().new_marker()
     process = Exec(engine, container, ["sleep", "1000"], tty=False, marker=marker)
     start_exec = engine.start_exec
@@ -265,13 +264,13 @@ def test_a_process_that_starts_long_after_the_engine_was_told(engine, container,
     monkeypatch.setattr(engine, "start_exec", hang)
     with pytest.raises(EngineTimeoutError):
         process.start()
-    killer = Killer(engine)
+    killer = Killer(engine, Waits(grace=0.5, start=0.2))
     assert killer.end(container, marker, process)
     assert not streams
     wait_until(lambda: streams)
-    wait_until(lambda: "whose session is over" in caplog.text)
+    wait_until(lambda: "after the end of its session" in caplog.text)
     assert_left(docker_api, container, [])
-    wait_until(lambda: not killer._endings)
+    wait_until(lambda: not killer.unfinished)
     streams[0].close()
 
 
@@ -281,7 +280,7 @@ def test_a_process_that_the_engine_refused_to_start_is_not_waited_for(engine, ow
     docker_api.kill(own_container)
     with pytest.raises(EngineError):
         process.start()
-    killer = Killer(engine)
+    killer = Killer(engine, Waits(grace=0.5))
     assert killer.end(own_container, marker, process)
     assert killer.close() == []
 
@@ -329,7 +328,7 @@ def test_what_gets_the_number_of_an_ended_first_process_is_not_taken_for_it(engi
     assert host._look({"A=b": b"\0A=b"}) == {}
     (found,) = HostProcesses(state)._look({"": b"\0" + bystander.marker.encode()})
     assert found == pid
-    assert bystander.end(Killer(engine))
+    assert bystander.end(Killer(engine, Waits(grace=0.5)))
 
 
 def test_a_server_within_the_container_cannot_know_the_engines_numbers(engine, container, monkeypatch):
@@ -351,13 +350,13 @@ def test_sighup_comes_first_however_long_a_look_takes(engine, way, start, contai
     if way == "host":
         look = HostProcesses._look
         monkeypatch.setattr(HostProcesses, "_look", lambda *arguments: time.sleep(0.3) or look(*arguments))
-    assert victim.end(Killer(engine, grace=0.25))
+    assert victim.end(Killer(engine, Waits(grace=0.25)))
     assert b"bye" in bytes(victim.process.read() if way == "host" else b"bye")
 
 
 def test_a_script_that_says_too_much_is_not_listened_to(tmp_path, caplog):
     with StandInEngine(tmp_path / "s", stream=frame(1, b"x" * 100_000)) as standin:
-        killer = Killer(Engine(standin.address, timeout=1))
+        killer = Killer(Engine(standin.address, timeout=1), Waits(grace=0.5))
         assert not killer.end("c", "A=b")
         killer.close()
     assert "report is too long" in caplog.text
@@ -371,10 +370,9 @@ def test_an_answer_that_makes_no_sense_is_no_last_word(tmp_path, caplog):
 
 
 def test_a_fault_of_our_own_is_no_last_word(engine, start, container, docker_api, monkeypatch, caplog):
-    monkeypatch.setattr(killer_module, "FIRST_RETRY", 0.1)
     victim = start(container, "echo up; sleep 1000")
     victim.up()
-    killer = Killer(engine)
+    killer = Killer(engine, Waits(grace=0.5, first_retry=0.1))
     with monkeypatch.context() as patched:
         patched.setattr(HostProcesses, "_look", lambda *_: 1 / 0)
         assert not victim.end(killer)
@@ -390,7 +388,7 @@ def test_a_container_with_no_pids_left(engine, docker_api, monkeypatch):
         process = Exec(engine, container, ["bash", "-c", FULL], tty=False, marker="DEWT=1234567890")
         process.start()
         assert b"up" in bytes(process.read())
-        killer = Killer(engine)
+        killer = Killer(engine, Waits(grace=0.5))
         ended = killer.end(container, "DEWT=1234567890", process)
         wait_until(lambda: processes(docker_api, container) == [], timeout=30)
         assert ended or killer.failures
@@ -399,7 +397,7 @@ def test_a_container_with_no_pids_left(engine, docker_api, monkeypatch):
 
 
 def test_a_container_that_is_gone_has_no_processes(engine):
-    assert Killer(engine).end("nosuch", "A=b")
+    assert Killer(engine, Waits(grace=0.5)).end("nosuch", "A=b")
 
 
 def test_a_paused_container_is_waited_for(killer, start, own_container, docker_api):
@@ -425,23 +423,21 @@ def test_a_container_that_has_another_name_by_now(killer, start, own_container, 
         docker_api.rename(f"{own_container}-renamed", own_container)
 
 
-def test_a_script_that_does_not_report_in_time_is_said_and_tried_again(tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr(killer_module, "PATIENCE", 0.2)
-    monkeypatch.setattr(killer_module, "FIRST_RETRY", 0.1)
+def test_a_script_that_does_not_report_in_time_is_said_and_tried_again(tmp_path, caplog):
     with StandInEngine(tmp_path / "s", hang_on="/start") as standin:
-        killer = Killer(Engine(standin.address, timeout=0.2), grace=0.1)
+        killer = Killer(Engine(standin.address, timeout=0.2), Waits(grace=0.1, patience=0.2, first_retry=0.1))
         assert not killer.end("c", "A=b")
         assert "may be left in container c: the Docker Engine did not answer within 0.2 s" in caplog.text
         assert killer.failures == 1
         standin.stream = frame(1, b"users 0:0\nseen\nleft 0\n")
         standin.hang_on = None
-        wait_until(lambda: "are ended now" in caplog.text)
+        wait_until(lambda: "have been ended now" in caplog.text)
         assert killer.close() == []
 
 
 def test_close_gives_up(tmp_path):
     with StandInEngine(tmp_path / "s", hang_on="/start") as standin:
-        killer = Killer(Engine(standin.address))
+        killer = Killer(Engine(standin.address), Waits(grace=0.5))
         ending = gevent.spawn(killer.end, "c", "A=b")
         wait_until(lambda: any("/start" in request for request in standin.requests))
         assert killer.close() == ["A=b"]

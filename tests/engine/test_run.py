@@ -7,6 +7,7 @@ from gevent.event import AsyncResult
 from dockerexec_ws.engine.client import Engine
 from dockerexec_ws.engine.instance import Instance
 from dockerexec_ws.engine.kill.killer import Killer
+from dockerexec_ws.engine.kill.waits import Waits
 from dockerexec_ws.engine.run import Run
 from dockerexec_ws.errors import EngineUnavailableError
 from tests.standin import StandInEngine, frame
@@ -69,5 +70,5 @@ def test_the_stream_is_closed_when_the_killer_fails(run, killer):
 def test_a_run_that_was_never_started_can_be_terminated(docker_host, container):
     engine = Engine(docker_host)
     marker = Instance.unregistered().new_marker()
-    run = Run(engine, Killer(engine), container, ["sleep", "1000"], tty=False, marker=marker)
+    run = Run(engine, Killer(engine, Waits(grace=0.5)), container, ["sleep", "1000"], tty=False, marker=marker)
     assert run.terminate()
