@@ -199,7 +199,8 @@ def test_the_processes_of_sessions_in_several_containers_end(serve_several, cont
     for peer in peers:
         peer.vanish()
     wait_until(lambda: server.sessions == [])
-    assert processes(docker_api, container) == processes(docker_api, second_container) == []
+    for name in (container, second_container):
+        wait_until(lambda name=name: processes(docker_api, name) == [], timeout=2)
 
 
 def test_the_container_that_the_server_runs_in(serve_several, serve, container, docker_host, docker_api, monkeypatch):

@@ -179,7 +179,7 @@ def test_a_signal_tells_the_clients_and_ends_their_processes(docker_host, contai
         for reader in readers:
             assert reader.get().messages == [b"\xc9"]
             assert reader.get().close_code == 1001
-        assert processes(docker_api, container) == []
+        wait_until(lambda: processes(docker_api, container) == [], timeout=2)
 
 
 def test_draining(docker_host, container, docker_api):
@@ -203,7 +203,7 @@ def test_draining(docker_host, container, docker_api):
         assert Transcript(stays).messages == [b"\xc9"]
         assert 1 < time.monotonic() - begin < 2.5
         assert process.wait(timeout=5) == 0
-        assert processes(docker_api, container) == []
+        wait_until(lambda: processes(docker_api, container) == [], timeout=2)
 
 
 def test_nothing_holds_up_the_end(docker_host, own_container, docker_api):
