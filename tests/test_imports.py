@@ -102,6 +102,10 @@ def test_the_protocol_and_the_parser_of_the_scripts_report_are_pure():
         assert foreign <= PURE, name_of(path)
 
 
+def test_the_assembler_is_pure():
+    assert {name.partition(".")[0] for name in MODULES[PACKAGE / "net" / "assembler.py"]} <= PURE | {"websockets"}
+
+
 def test_the_errors_import_nothing():
     for path in modules_of("errors"):
         assert not MODULES[path]

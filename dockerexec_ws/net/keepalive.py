@@ -1,112 +1,140 @@
-"""Whether a silent peer is still there.
+"""Finds out whether a silent peer is still there.
 
-A ping that is not answered proves nothing while the peer does not read: it waits behind output, and an honest slow
-reader must never be cut. So its kernel is asked as well (TCP_INFO): one that does not acknowledge what is on its way
-is gone, one that has closed its window is not.
+An unanswered ping proves nothing while the peer does not read, because the ping waits behind output, and a client that
+reads slowly must never be cut off. Nor does it prove anything while nobody reads what the peer sends. So the kernel is
+asked as well (``TcpState``): a peer whose kernel acknowledges nothing is gone, one that has closed its window is not.
 """
 
-import contextlib
-import enum
-import fcntl
-import select
-import socket
-import struct
-import termios
 import time
+from collections.abc import Callable
+from typing import Any
 
-from gevent import monkey
+import gevent
 
-_poll = monkey.get_original("select", "poll")
+from dockerexec_ws.net.ending import EndingKind
+from dockerexec_ws.net.tcp import TcpState
 
-# struct tcp_info (linux/tcp.h): 8 bytes, then 32-bit numbers, of which the 5th is tcpi_unacked (segments on their way)
-# and the 13th tcpi_last_ack_recv (milliseconds).
-_TCP_INFO = struct.Struct("=8x16xI28xI")
-_TCP_INFO_ACKED = struct.Struct("=120xQ")  # tcpi_bytes_acked
-# A kernel with a closed window is probed, in the end every 2 minutes, and answers.
-_PROBE_TIMEOUT = 300.0
-
-
-class Verdict(enum.Enum):
-    """What is to be done about a silent peer."""
-
-    WAIT = enum.auto()
-    PING = enum.auto()
-    DEAD = enum.auto()
+_LOOK_INTERVAL = 1.0  # seconds between two looks whether a peer has hung up that is not read from
+_SHORTEST_WAIT = 0.01  # seconds; the event loop's clock may run a little ahead of ours
 
 
 class Keepalive:
-    """Decides when to ping a peer and when it is dead.
+    """Pings a silent peer and finds out when it is gone, by a timer of its own.
 
-    *interval* is the silence, in seconds, after which a ping is sent (0: never); *timeout* the further seconds within
-    which any byte has to come.
+    *interval* is the silence, in seconds, after which a ping is sent (0: never). After a ping, any byte has to come
+    within *timeout* seconds. *writing* tells whether bytes of ours, perhaps a ping, wait for the peer's window. *ping*
+    sends a ping, *gone* ends the connection: the event loop calls both, so they must not wait. ``stop`` ends the timer.
     """
 
-    def __init__(self, sock: socket.socket, *, interval: float, timeout: float) -> None:
-        self._socket = sock
+    __slots__ = (
+        "_gone",
+        "_heard",
+        "_interval",
+        "_ping",
+        "_pinged",
+        "_stopped",
+        "_tcp",
+        "_timeout",
+        "_timer",
+        "_unanswered_output",
+        "_unread",
+        "_writing",
+        "reading",
+    )
+
+    def __init__(
+        self,
+        tcp: TcpState,
+        *,
+        interval: float,
+        timeout: float,
+        writing: Callable[[], bool],
+        ping: Callable[[], None],
+        gone: Callable[[EndingKind], None],
+    ) -> None:
+        self.reading = False
+        """Whether a greenlet waits for the peer's bytes; to be set by that greenlet."""
+        self._tcp = tcp
         self._interval = interval
         self._timeout = timeout
+        self._writing = writing
+        self._ping = ping
+        self._gone = gone
         self._heard = time.monotonic()
-        self._pinged: float | None = None
+        self._pinged: float | None = None  # when the last ping was sent, unless bytes came since
         self._unanswered_output = False
+        self._unread = False  # look whether the peer has hung up, until a greenlet reads again
+        self._stopped = False
+        self._timer: Any = None  # gevent does not publish its type
+        self._schedule()
 
     def heard(self) -> None:
         """Note that bytes came: any is a sign of life."""
         self._heard = time.monotonic()
-        self._pinged = None
         self._unanswered_output = False
+        if self._pinged is not None:
+            self._pinged = None
+            self._schedule()  # the interval may be shorter than the timeout
 
     def output_sent(self) -> None:
         """Note that stream data was sent, behind which a ping may wait in the peer's own buffers."""
         self._unanswered_output = True
 
-    @property
-    def wait(self) -> float | None:
-        """Seconds until ``verdict`` is to be asked for, 0 or less if it is due; None for never."""
-        if not self._interval:
-            return None
-        due = self._heard + self._interval if self._pinged is None else self._pinged + self._timeout
-        return due - time.monotonic()
+    def watch_unread(self) -> None:
+        """Look every second whether the peer has hung up, until it is read from again.
 
-    def verdict(self, *, writing: bool) -> Verdict:
-        """Judge the silence; *writing* says that bytes of ours, a ping perhaps, wait for the peer's window."""
+        Bytes that nobody reads hide the end of the connection.
+        """
+        if not self._unread:
+            self._unread = True
+            self._schedule()
+
+    def expect_hang_up(self) -> None:
+        """No longer take a hang-up for the connection's end, because the closing handshake has begun."""
+        self._unread = False
+
+    def stop(self) -> None:
+        """Stop the timer, for good. Idempotent."""
+        self._stopped = True
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._timer is not None:
+            self._timer.close()
+            self._timer = None
+        waits = []
+        if self._interval:
+            due = self._heard + self._interval if self._pinged is None else self._pinged + self._timeout
+            waits.append(max(due - time.monotonic(), _SHORTEST_WAIT))
+        if self._unread:
+            waits.append(_LOOK_INTERVAL)
+        if waits and not self._stopped:
+            # Not a greenlet: each would need several kB for each idle connection.
+            self._timer = gevent.get_hub().loop.timer(min(waits))
+            self._timer.start(self._look)
+
+    def _look(self) -> None:
         now = time.monotonic()
+        self._unread = self._unread and not self.reading
+        # A reader that is merely between two reads shall get all bytes that came before the end.
+        if self._unread and now - self._heard >= _LOOK_INTERVAL and self._tcp.hung_up():
+            self._gone(EndingKind.PEER_VANISHED)
+            return
+        if self._interval and self._due(now):
+            if self._pinged is not None and self._is_gone():
+                self._gone(EndingKind.PING_TIMEOUT)
+                return
+            self._pinged = now
+            self._ping()
+        self._schedule()
+
+    def _due(self, now: float) -> bool:
         if self._pinged is None:
-            if now - self._heard < self._interval:
-                return Verdict.WAIT
-        elif now - self._pinged < self._timeout:
-            return Verdict.WAIT
-        elif self._kernel_gone() or not (writing or self._unanswered_output or self.undelivered()):
-            return Verdict.DEAD
-        self._pinged = now
-        return Verdict.PING
+            return now - self._heard >= self._interval
+        return now - self._pinged >= self._timeout
 
-    def hung_up(self) -> bool:
-        """Whether the peer has closed, even if bytes it sent before are still unread."""
-        with contextlib.suppress(OSError, ValueError):
-            poll = _poll()
-            poll.register(self._socket, select.POLLRDHUP)
-            return any(event & (select.POLLRDHUP | select.POLLHUP | select.POLLERR) for _, event in poll.poll(0))
-        return True  # the socket is closed
-
-    def undelivered(self) -> bool:
-        """Whether the peer's kernel has not acknowledged all that was written."""
-        with contextlib.suppress(OSError):  # not every socket can tell
-            return any(fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(struct.calcsize("i"))))
-        return False
-
-    def delivered(self) -> int:
-        """Return how many bytes the peer's kernel has acknowledged since the beginning; 0 if that cannot be told."""
-        with contextlib.suppress(OSError, AttributeError, struct.error):  # closed, not TCP, not Linux
-            info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_ACKED.size)
-            return int(_TCP_INFO_ACKED.unpack(info)[0])
-        return 0
-
-    def _kernel_gone(self) -> bool:
-        """Whether the peer's kernel has answered nothing since the last ping, although something is on its way."""
-        try:
-            info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
-            unacknowledged, since_acknowledgement = _TCP_INFO.unpack(info)
-        except (OSError, AttributeError, struct.error):  # not TCP, or not Linux
-            return False
-        limit = self._timeout if unacknowledged else _PROBE_TIMEOUT
-        return bool(since_acknowledgement / 1000 > limit) and self.undelivered()
+    def _is_gone(self) -> bool:
+        if self._tcp.gone(self._timeout):
+            return True
+        may_come = self._writing() or self._unanswered_output or self._tcp.undelivered()
+        return self.reading and not may_come

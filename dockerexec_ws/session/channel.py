@@ -8,7 +8,7 @@ class Channel(Protocol):
     """A connection that carries messages both ways; ``WebSocket`` is one.
 
     One greenlet may receive while any number send. Each message that was sent arrives whole and in order, or the
-    channel has ended.
+    channel has ended. It finds out by itself that the client is gone, even while nobody receives.
     """
 
     @property
@@ -41,9 +41,6 @@ class Channel(Protocol):
 
     def send_soon(self, message: bytes) -> None:
         """Send a message, after what is being sent, without waiting. A channel that has ended drops it."""
-
-    def watch(self) -> None:
-        """Look after the client while nobody receives: end the channel if the client is gone."""
 
     def hold_little(self) -> None:
         """Limit how much unsent data the channel holds, so that later output is not delayed behind it."""

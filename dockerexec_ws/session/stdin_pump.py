@@ -73,7 +73,6 @@ class StdinPump:
         while self._flow.stdin_pending > STDIN_LIMIT and not self._over() and not self._channel.ending:
             self._taken.clear()
             self._taken.wait(1.0)
-            self._channel.watch()
 
     def end(self) -> None:
         """End the process's stdin, after all that was taken."""

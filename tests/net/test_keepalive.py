@@ -1,6 +1,5 @@
 """Dead peers behind a cut cable, in a network namespace of the test's own; test_clients_gone has living ones."""
 
-import socket
 import subprocess
 import sys
 import time
@@ -8,7 +7,8 @@ import time
 import gevent
 import pytest
 
-from dockerexec_ws.net.keepalive import Keepalive, Verdict
+from dockerexec_ws.net.ending import EndingKind
+from dockerexec_ws.net.keepalive import Keepalive
 from tests.conftest import ROOT, processes, wait_until
 
 PEER = """
@@ -22,18 +22,115 @@ while True:
 """
 
 
-def test_no_peer_is_dead_before_it_was_pinged(monkeypatch):
+class Kernel:
+    """What the kernel says, by the test's choice."""
+
+    def __init__(self, *, gone=False, undelivered=False, hung_up=False):
+        self.answers = gone, undelivered, hung_up
+
+    def gone(self, _):
+        return self.answers[0]
+
+    def undelivered(self):
+        return self.answers[1]
+
+    def hung_up(self):
+        return self.answers[2]
+
+
+@pytest.fixture
+def watch():
+    """A function that starts a keepalive; returns it, and the list of what it does: "ping" or how the peer is gone."""
+    started = []
+
+    def watch(kernel, *, interval=0.1, timeout=0.1, writing=False):
+        done = []
+
+        def gone(kind):
+            done.append(kind)
+            keepalive.stop()
+
+        keepalive = Keepalive(
+            kernel,
+            interval=interval,
+            timeout=timeout,
+            writing=lambda: writing,
+            ping=lambda: done.append("ping"),
+            gone=gone,
+        )
+        started.append(keepalive)
+        return keepalive, done
+
+    yield watch
+    for keepalive in started:
+        keepalive.stop()
+
+
+def test_no_peer_is_dead_before_it_was_pinged(watch):
     """Output may be on its way since a moment ago, after any time of silence."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        keepalive = Keepalive(ours, interval=0.1, timeout=0.1)
-        monkeypatch.setattr(keepalive, "_kernel_gone", lambda: True)
-        assert keepalive.verdict(writing=False) is Verdict.WAIT
-        gevent.sleep(0.12)
-        assert keepalive.verdict(writing=False) is Verdict.PING
-        assert keepalive.verdict(writing=False) is Verdict.WAIT
-        gevent.sleep(0.12)
-        assert keepalive.verdict(writing=False) is Verdict.DEAD
+    _, done = watch(Kernel(gone=True))
+    wait_until(lambda: len(done) > 1)
+    assert done == ["ping", EndingKind.PING_TIMEOUT]
+
+
+def test_a_peer_that_is_read_from_has_to_answer(watch):
+    keepalive, done = watch(Kernel())
+    keepalive.reading = True
+    wait_until(lambda: len(done) > 1)
+    assert done == ["ping", EndingKind.PING_TIMEOUT]
+
+
+@pytest.mark.parametrize(
+    ("reading", "writing", "output_sent", "kernel"),
+    [
+        (False, False, False, Kernel()),  # its answer may be there, unread
+        (True, True, False, Kernel()),
+        (True, False, True, Kernel()),
+        (True, False, False, Kernel(undelivered=True)),
+    ],
+)
+def test_an_unanswered_ping_may_prove_nothing(watch, reading, writing, output_sent, kernel):
+    keepalive, done = watch(kernel, writing=writing)
+    keepalive.reading = reading
+    if output_sent:
+        keepalive.output_sent()
+    wait_until(lambda: len(done) > 3)
+    assert set(done) == {"ping"}
+
+
+def test_a_peer_that_answers_is_pinged_at_the_interval_even_if_the_timeout_is_longer(watch):
+    keepalive, done = watch(Kernel(), timeout=60)
+    keepalive.reading = True
+    for count in range(1, 4):
+        wait_until(lambda count=count: len(done) == count, timeout=2)
+        keepalive.heard()
+    assert set(done) == {"ping"}
+
+
+def test_nobody_is_pinged_with_an_interval_of_zero(watch):
+    _, done = watch(Kernel(gone=True), interval=0)
+    gevent.sleep(0.2)
+    assert done == []
+
+
+def test_a_hang_up_counts_only_while_nobody_reads(watch):
+    keepalive, done = watch(Kernel(hung_up=True), interval=0)
+    keepalive.reading = True
+    keepalive.watch_unread()
+    gevent.sleep(1.1)
+    assert done == []
+    keepalive.reading = False
+    keepalive.watch_unread()
+    wait_until(lambda: done)
+    assert done == [EndingKind.PEER_VANISHED]
+
+
+def test_a_hang_up_is_expected_in_the_closing_handshake(watch):
+    keepalive, done = watch(Kernel(hung_up=True), interval=0)
+    keepalive.watch_unread()
+    keepalive.expect_hang_up()
+    gevent.sleep(1.1)
+    assert done == []
 
 
 @pytest.mark.parametrize("command", [["sleep", "1000"], ["cat", "/dev/zero"]])

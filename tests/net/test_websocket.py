@@ -14,16 +14,21 @@ from websockets.uri import parse_uri
 
 from dockerexec_ws.errors import ConnectionClosedError
 from dockerexec_ws.frameless import frameless_logger
-from dockerexec_ws.net import websocket as websocket_module
-from dockerexec_ws.net.websocket import EndingKind, WebSocket
+from dockerexec_ws.net.ending import EndingKind
+from dockerexec_ws.net.websocket import WebSocket
 from tests.conftest import wait_until
 
 
 class Client:
-    """The other end: what it sends is made by ``websockets``, what it receives is checked by it."""
+    """The other end: what it sends is made by ``websockets``, what it receives is checked by it.
 
-    def __init__(self, sock):
+    *server_socket* and *server_protocol* are those that the WebSocket has.
+    """
+
+    def __init__(self, sock, server_socket, server_protocol):
         self.socket = sock
+        self.server_socket = server_socket
+        self.server_protocol = server_protocol
         self.protocol = ClientProtocol(parse_uri("ws://x/"), state=State.OPEN, max_size=None)
 
     def send(self, method, *arguments):
@@ -63,7 +68,7 @@ def connect():
         listener.close()
         sockets.extend([ours, theirs])
         protocol = ServerProtocol(state=State.OPEN, max_size=1000, logger=frameless_logger)
-        return WebSocket(ours, protocol, **options), Client(theirs)
+        return WebSocket(ours, protocol, **options), Client(theirs, ours, protocol)
 
     yield connect
     for sock in sockets:
@@ -71,8 +76,8 @@ def connect():
 
 
 def test_tcp_nodelay_is_on(connect):
-    websocket, _ = connect()
-    assert websocket._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    _, client = connect()
+    assert client.server_socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_no_frame_is_mixed_with_another_under_load(connect):
@@ -127,12 +132,10 @@ def test_a_sender_killed_in_the_middle_of_a_frame_ends_the_connection(connect):
     """Nothing may follow half a frame."""
     websocket, client = connect(buffer=4096)
     sender = gevent.spawn(websocket.send, bytes(10_000_000))
-    wait_until(lambda: websocket._write_lock.locked())
-    gevent.sleep(0.05)
+    received = len(client.socket.recv(65536))
     sender.kill()
     with pytest.raises(ConnectionClosedError):
         websocket.send(b"more")
-    received = 0
     with contextlib.suppress(ConnectionResetError):
         while data := client.socket.recv(65536):
             received += len(data)
@@ -141,7 +144,6 @@ def test_a_sender_killed_in_the_middle_of_a_frame_ends_the_connection(connect):
 
 def test_nothing_is_sent_at_once_where_something_has_to_wait(connect):
     websocket, client = connect(buffer=4096)
-    wait_until(lambda: not websocket._protocol.writes)
     big = memoryview(bytes(10_000_000))
     assert websocket.send_at_once([b"first", big])  # in part, by the kernel; the rest is ours
     assert not websocket.send_at_once([b"second"])
@@ -169,7 +171,7 @@ def test_pings_that_nobody_reads_the_answers_of_cost_bounded_memory(connect, pay
 
     flooder = gevent.spawn(flood)
     gevent.sleep(1)
-    assert sum(map(len, websocket._protocol.writes)) < 1_000_000
+    assert sum(map(len, client.server_protocol.writes)) < 1_000_000
     flooder.kill()
     websocket.abort()
     receiver.get()
@@ -259,9 +261,8 @@ def test_close_waits_for_a_slow_reader_and_delivers(connect):
     sender.get(timeout=2)
 
 
-def test_close_gives_a_peer_that_does_not_answer_a_bounded_time(connect, monkeypatch):
-    monkeypatch.setattr(websocket_module, "CLOSE_TIMEOUT", 0.3)
-    websocket, _ = connect()
+def test_close_gives_a_peer_that_does_not_answer_a_bounded_time(connect):
+    websocket, _ = connect(close_timeout=0.3)
     with gevent.Timeout(3):
         websocket.close()
 
@@ -299,11 +300,13 @@ def test_a_message_above_the_limit_is_told_by_its_header(connect):
     assert (websocket.ending.kind, websocket.ending.code) == (EndingKind.PROTOCOL_ERROR, 1009)
 
 
-def test_watch_sees_a_peer_vanish_that_is_not_read_from(connect):
-    websocket, client = connect(ping_interval=0.1, ping_timeout=0.1)
+def test_a_peer_that_is_not_read_from_is_seen_to_hang_up(connect):
+    websocket, client = connect(ping_interval=0)
+    client.send("send_binary", b"read")
     client.send("send_binary", b"unread")
-    websocket.watch()
+    assert websocket.receive() == b"read"
+    gevent.sleep(1.2)  # a look
     assert websocket.ending is None
     client.socket.close()
-    wait_until(lambda: websocket.watch() or websocket.ending)
+    wait_until(lambda: websocket.ending)
     assert websocket.ending.kind is EndingKind.PEER_VANISHED

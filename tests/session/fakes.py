@@ -96,9 +96,6 @@ class FakeChannel:
         if not self.ending:
             self.sent.append(message)
 
-    def watch(self):
-        pass
-
     def hold_little(self):
         self.holds_little = True
 
