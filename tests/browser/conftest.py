@@ -139,6 +139,12 @@ def open_tab(browser):
             assert {request.split("/")[2] for request in seen["requests"]} == {origin}
 
 
+@pytest.fixture
+def tab(open_tab, server):
+    """A tab with the page of a server without restrictions."""
+    return open_tab(page_of(server))
+
+
 @pytest.fixture(scope="session")
 def page_tools():
     """The folder with the npm packages that check the page."""

@@ -1,0 +1,67 @@
+"""Copy and paste on the page."""
+
+import hashlib
+
+import pytest
+
+from tests.conftest import wait_until
+
+
+def test_a_large_paste_arrives_whole(tab):
+    text = "".join(f"{number} äöü 漢字 🙂\n" for number in range(20_000))
+    tab.connect(f"bash -c 'stty raw -echo; echo ready; head -c {len(text.encode())} | md5sum'")
+    tab.wait_for("ready")
+    tab(
+        "evaluate",
+        """(text) => {
+          const data = new DataTransfer();
+          data.setData('text/plain', text);
+          document.querySelector('.xterm-helper-textarea').dispatchEvent(
+            new ClipboardEvent('paste', {clipboardData: data, bubbles: true, cancelable: true}));
+        }""",
+        text,
+    )
+    # A terminal gives a return where the text has a newline.
+    tab.wait_for(hashlib.md5(text.replace("\n", "\r").encode(), usedforsecurity=False).hexdigest(), timeout=20)
+
+
+@pytest.mark.parametrize("way", ["the keyboard", "the button"])
+def test_what_is_pasted_does_not_end_its_own_brackets(tab, way):
+    tab("context.grant_permissions", ["clipboard-read", "clipboard-write"])
+    tab.connect("bash -c 'stty raw -echo; printf \"\\033[?2004hready\"; head -c 21 | od -An -c -w21; read'")
+    tab.wait_for("ready")
+    tab("evaluate", "navigator.clipboard.writeText('a\\x1b[201~b\\n')")
+    if way == "the button":
+        tab("click", "#paste")
+    else:
+        tab.press("Control+Shift+V")
+    # What stands for the escape has three bytes.
+    tab.wait_for(r"033 +\[ +2 +0 +0 +~ +a +342 +220 +233 +\[ +2 +0 +1 +~ +b +\\r +033 +\[ +2")
+
+
+def test_copy_paste_and_what_the_browser_does_with_ctrl_c(tab):
+    tab("context.grant_permissions", ["clipboard-read", "clipboard-write"])
+    tab.connect('bash -c \'echo marked; trap "echo interrupted" INT; while :; do read -r line; echo "<$line>"; done\'')
+    tab.wait_for("marked")
+    tab("dblclick", ".xterm-rows span:has-text('marked')", force=True)
+    tab.press("Control+Shift+C")
+    wait_until(lambda: tab("evaluate", "navigator.clipboard.readText()") == "marked")
+    tab("click", "#paste")
+    tab.wait_for(r"(?s)marked\s+marked")  # a key would be faster than the clipboard
+    tab.press("Enter")
+    tab.wait_for("<marked>")
+    tab.press("Control+Shift+V")
+    tab.wait_for(r"(?s)<marked>\s+marked")
+    tab.press("Enter")
+    tab.wait_for(r"(?s)<marked>.*<marked>")
+    tab.press("Control+c")
+    tab.wait_for("interrupted")
+    tab("click", "#copy")
+    wait_until(lambda: "interrupted" in tab("evaluate", "navigator.clipboard.readText()"))
+    # Without TLS a page has no clipboard, but for the older way.
+    tab("evaluate", "Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    tab("dblclick", ".xterm-rows span:has-text('interrupted')", force=True)
+    tab.press("Control+Shift+C", "Control+Shift+V")
+    tab.wait_for(r"(?s)\^Cinterrupted\s+\^Cinterrupted")
+    tab.press("Enter")
+    tab.wait_for(r"<\^Cinterrupted>")

@@ -1,0 +1,80 @@
+"""The page's terminal: its size, characters, colours, search, title and mouse."""
+
+import re
+
+from tests.browser.conftest import SIZED
+from tests.conftest import wait_until
+
+
+def row_count(tab):
+    return tab("evaluate", "document.querySelectorAll('.xterm-rows > div').length")
+
+
+def test_the_program_has_the_terminals_size_from_the_start_and_as_it_changes(tab):
+    tab.connect(f"bash -c '{SIZED} stty size; while read; do stty size; done'")
+    first = tab.wait_for(r"(?m)^(\d+) (\d+)")
+    assert int(first[0]) == row_count(tab)
+    tab("set_viewport_size", {"width": 700, "height": 420})
+    wait_until(lambda: row_count(tab) < int(first[0]))
+
+    def last_size():
+        tab.press("Enter")
+        return [int(number) for number in re.findall(r"(?m)^(\d+) (\d+)\s*$", tab.rows())[-1]]
+
+    wait_until(lambda: last_size()[0] == row_count(tab))  # the engine sets the size when it comes to it
+    assert last_size()[1] < int(first[1])
+
+
+def test_wide_and_combining_characters_take_the_columns_that_programs_think(tab):
+    # The terminal's own answer to the program: the column in which the next character goes.
+    script = r'printf "漢字|e\u0301|🙂|\033[6n"; IFS=";" read -rsd R _ column; echo " next $column"'
+    tab.connect(f"bash -c '{script}'")
+    tab.wait_for(r"漢字\|e\u0301\|🙂\| next 11")
+
+
+def test_the_scrollback_can_be_searched(tab):
+    tab.connect("bash -c 'for i in $(seq 300); do echo line $i; done; read'")
+    tab.wait_for("line 300")
+    tab.press("Control+Shift+F")
+    tab.type("line 29")
+    tab.wait_for(r"^\d+ of 11$", "#find-count")
+    first = tab("inner_text", "#find-count")
+    tab.press("Enter")
+    wait_until(lambda: tab("inner_text", "#find-count") != first)
+    tab.press("Shift+Enter")
+    wait_until(lambda: tab("inner_text", "#find-count") == first)
+    tab("fill", "#find-text", "line 17\b")
+    tab("fill", "#find-text", "line 177")
+    tab.wait_for("line 177")
+    tab.press("Escape")
+    assert not tab("is_visible", "#find-form")
+    tab.press("Enter")
+    tab.wait_for_status("^Ended")
+
+
+def test_the_title_and_the_bell_are_the_programs_within_bounds(tab):
+    tab.connect('bash -c \'printf "\\033]2;a \\u202e%0100d\\007" 7; read; printf "\\a"; read\'')
+    wait_until(lambda: tab("title").endswith(" - dockerexec"))
+    assert re.fullmatch(r"a 0{78} - dockerexec", tab("title"))
+    tab.press("Enter")
+    tab("wait_for_selector", "body.bell")
+    tab.press("Enter")
+    tab.wait_for_status("^Ended")
+
+
+def test_colours_that_a_program_changed_are_the_pages_again(tab):
+    colour = "getComputedStyle(document.querySelector('.xterm-rows')).color"
+    before = tab("evaluate", colour)
+    tab.connect("""bash -c 'printf "\\033]10;#123456\\007\\033]11;#123456\\007"; read'""")
+    wait_until(lambda: tab("evaluate", colour) != before)
+    tab.press("Enter")
+    tab.wait_for("Ended with exit code 0")
+    wait_until(lambda: tab("evaluate", colour) == before)
+
+
+def test_mouse_reports_are_bytes(tab):
+    tab.connect("bash -c 'stty raw -echo; printf \"\\033[?1000h\"; echo ready; head -c 6 | od -An -tx1'")
+    tab.wait_for("ready")
+    tab("mouse.click", 1150, 400)  # its column is beyond what ASCII could tell
+    (column,) = tab.wait_for(r"1b 5b 4d 20 ([0-9a-f]{2}) [0-9a-f]{2}")
+    assert int(column, 16) > 127
