@@ -4,7 +4,7 @@ import logging
 
 
 class FramelessLogger(logging.LoggerAdapter[logging.Logger]):
-    """Logs warnings and errors only, whatever level the program has set.
+    """Logs only warnings and errors, whatever level the program has set.
 
     At debug level the parsers log every header and every frame, which would put tokens and stdin into the log.
     """
@@ -18,4 +18,4 @@ class FramelessLogger(logging.LoggerAdapter[logging.Logger]):
 
 
 frameless_logger = FramelessLogger()
-"""The one that all connections share."""
+"""The logger that all connections share."""

@@ -1,1 +1,1 @@
-"""Bytes: buffers, pacing, deadlines and the WebSocket. This floor knows neither Docker nor sessions."""
+"""Bytes: buffers, pacing, keepalive and the WebSocket. These modules know neither Docker nor sessions."""

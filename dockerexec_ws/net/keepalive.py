@@ -14,7 +14,6 @@ import gevent
 from dockerexec_ws.net.ending import EndingKind
 from dockerexec_ws.net.tcp import TcpState
 
-_LOOK_INTERVAL = 1.0  # seconds between two looks whether a peer has hung up that is not read from
 _SHORTEST_WAIT = 0.01  # seconds; the event loop's clock may run a little ahead of ours
 
 
@@ -22,14 +21,17 @@ class Keepalive:
     """Pings a silent peer and finds out when it is gone, by a timer of its own.
 
     *interval* is the silence, in seconds, after which a ping is sent (0: never). After a ping, any byte has to come
-    within *timeout* seconds. *writing* tells whether bytes of ours, perhaps a ping, wait for the peer's window. *ping*
-    sends a ping, *gone* ends the connection: the event loop calls both, so they must not wait. ``stop`` ends the timer.
+    within *timeout* seconds. While nobody reads what the peer sends, ``watch_unread`` looks every *look_interval*
+    seconds whether the peer has hung up. *writing* tells whether bytes of ours, perhaps a ping, wait for the peer's
+    window. *ping* sends a ping, *gone* ends the connection: the event loop calls both, so they must not wait. ``stop``
+    ends the timer.
     """
 
     __slots__ = (
         "_gone",
         "_heard",
         "_interval",
+        "_look_interval",
         "_ping",
         "_pinged",
         "_stopped",
@@ -51,12 +53,14 @@ class Keepalive:
         writing: Callable[[], bool],
         ping: Callable[[], None],
         gone: Callable[[EndingKind], None],
+        look_interval: float = 1.0,
     ) -> None:
         self.reading = False
-        """Whether a greenlet waits for the peer's bytes; to be set by that greenlet."""
+        """Whether a greenlet waits for the peer's bytes. That greenlet sets it."""
         self._tcp = tcp
         self._interval = interval
         self._timeout = timeout
+        self._look_interval = look_interval
         self._writing = writing
         self._ping = ping
         self._gone = gone
@@ -69,7 +73,7 @@ class Keepalive:
         self._schedule()
 
     def heard(self) -> None:
-        """Note that bytes came: any is a sign of life."""
+        """Note that bytes came. Any byte is a sign of life."""
         self._heard = time.monotonic()
         self._unanswered_output = False
         if self._pinged is not None:
@@ -77,13 +81,13 @@ class Keepalive:
             self._schedule()  # the interval may be shorter than the timeout
 
     def output_sent(self) -> None:
-        """Note that stream data was sent, behind which a ping may wait in the peer's own buffers."""
+        """Note that a message was sent. A ping may wait behind it in the peer's own buffers."""
         self._unanswered_output = True
 
     def watch_unread(self) -> None:
-        """Look every second whether the peer has hung up, until it is read from again.
+        """Look regularly whether the peer has hung up, until a greenlet reads again.
 
-        Bytes that nobody reads hide the end of the connection.
+        The end of the connection comes behind the bytes that nobody reads.
         """
         if not self._unread:
             self._unread = True
@@ -94,7 +98,7 @@ class Keepalive:
         self._unread = False
 
     def stop(self) -> None:
-        """Stop the timer, for good. Idempotent."""
+        """Stop the timer for good. Idempotent."""
         self._stopped = True
         self._schedule()
 
@@ -107,7 +111,7 @@ class Keepalive:
             due = self._heard + self._interval if self._pinged is None else self._pinged + self._timeout
             waits.append(max(due - time.monotonic(), _SHORTEST_WAIT))
         if self._unread:
-            waits.append(_LOOK_INTERVAL)
+            waits.append(self._look_interval)
         if waits and not self._stopped:
             # Not a greenlet: each would need several kB for each idle connection.
             self._timer = gevent.get_hub().loop.timer(min(waits))
@@ -116,8 +120,8 @@ class Keepalive:
     def _look(self) -> None:
         now = time.monotonic()
         self._unread = self._unread and not self.reading
-        # A reader that is merely between two reads shall get all bytes that came before the end.
-        if self._unread and now - self._heard >= _LOOK_INTERVAL and self._tcp.hung_up():
+        # Not while a greenlet is merely between two reads: it has to get all bytes that came before the end.
+        if self._unread and now - self._heard >= self._look_interval and self._tcp.hung_up():
             self._gone(EndingKind.PEER_VANISHED)
             return
         if self._interval and self._due(now):

@@ -57,6 +57,7 @@ def watch():
             writing=lambda: writing,
             ping=lambda: done.append("ping"),
             gone=gone,
+            look_interval=0.1,
         )
         started.append(keepalive)
         return keepalive, done
@@ -117,7 +118,7 @@ def test_a_hang_up_counts_only_while_nobody_reads(watch):
     keepalive, done = watch(Kernel(hung_up=True), interval=0)
     keepalive.reading = True
     keepalive.watch_unread()
-    gevent.sleep(1.1)
+    gevent.sleep(0.3)
     assert done == []
     keepalive.reading = False
     keepalive.watch_unread()
@@ -125,11 +126,18 @@ def test_a_hang_up_counts_only_while_nobody_reads(watch):
     assert done == [EndingKind.PEER_VANISHED]
 
 
+def test_a_peer_that_has_not_hung_up_stays(watch):
+    keepalive, done = watch(Kernel(), interval=0)
+    keepalive.watch_unread()
+    gevent.sleep(0.3)
+    assert done == []
+
+
 def test_a_hang_up_is_expected_in_the_closing_handshake(watch):
     keepalive, done = watch(Kernel(hung_up=True), interval=0)
     keepalive.watch_unread()
     keepalive.expect_hang_up()
-    gevent.sleep(1.1)
+    gevent.sleep(0.3)
     assert done == []
 
 

@@ -1,12 +1,12 @@
 """When a stream is read again: not before other sockets were looked at, and not at once while it is busy."""
 
 import socket
+import time
 
 import gevent
 import pytest
 
-from dockerexec_ws.net import pacing
-from dockerexec_ws.net.pacing import ENOUGH, Pacer, take_turn
+from dockerexec_ws.net.pacing import ENOUGH, GATHER, Pacer, take_turn
 
 
 def turns_until_a_socket_is_seen(give_way):
@@ -49,14 +49,17 @@ def test_many_take_a_turn_at_a_time():
         (0.1, 8192, False),
     ],
 )
-def test_only_a_busy_stream_gathers(monkeypatch, seconds, size, gathers):
+def test_only_a_busy_stream_gathers(seconds, size, gathers):
     """*seconds* go by between two reads, of which the first brought *size* bytes."""
     clock = iter([100.0, 100.0 + seconds])
-    monkeypatch.setattr(pacing.time, "monotonic", lambda: next(clock))
-    started = []
-    start = pacing._Gathered._start
-    monkeypatch.setattr(pacing._Gathered, "_start", lambda self: (started.append(self), start(self)))
-    pacer = Pacer()
-    pacer.wait(0)
-    pacer.wait(size)
-    assert bool(started) is gathers
+    pacer = Pacer(lambda: next(clock))
+    pacer.gathers(0)
+    assert pacer.gathers(size) is gathers
+
+
+def test_output_gathers_for_a_moment():
+    still = Pacer(lambda: 100.0)
+    still.wait(0)
+    begin = time.monotonic_ns()
+    still.wait(8192)
+    assert time.monotonic_ns() - begin >= GATHER
