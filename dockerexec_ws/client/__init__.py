@@ -8,7 +8,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dockerexec_ws.client.process import Process, connect, run
+    from dockerexec_ws.client.process import Process
+    from dockerexec_ws.client.start import connect, run
     from dockerexec_ws.errors import ConnectionLost, DockerExecError, EngineError, ServerShutdown, SessionRefused
 
 _HOMES = {
@@ -18,8 +19,8 @@ _HOMES = {
     "Process": "dockerexec_ws.client.process",
     "ServerShutdown": "dockerexec_ws.errors",
     "SessionRefused": "dockerexec_ws.errors",
-    "connect": "dockerexec_ws.client.process",
-    "run": "dockerexec_ws.client.process",
+    "connect": "dockerexec_ws.client.start",
+    "run": "dockerexec_ws.client.start",
 }
 
 __all__ = [

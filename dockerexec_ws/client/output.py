@@ -23,6 +23,8 @@ class OutputQueue:
     def __init__(self, limit: int) -> None:
         self.size = 0
         """Bytes kept, and what keeping them costs."""
+        self.overfull = False
+        """Whether the connection must not be read from: above UNREAD_LIMIT, until half of it is left."""
         self._limit = limit
         self._pieces: dict[Stream, deque[tuple[int, memoryview]]] = {Stream.STDOUT: deque(), Stream.STDERR: deque()}
         self._arrivals = 0  # pieces that came; tells the order of the two streams
@@ -36,6 +38,7 @@ class OutputQueue:
         self._pieces[stream].append((self._arrivals, data))
         self._arrivals += 1
         self.size += len(data) + PIECE_COST
+        self.overfull = self.overfull or self.size > UNREAD_LIMIT
         due = self.size > self._limit and not self._pausing
         self._pausing = self._pausing or due
         return due
@@ -74,6 +77,12 @@ class OutputQueue:
         self._dropped.add(stream)
         self.size -= sum(len(data) + PIECE_COST for _, data in self._pieces[stream])
         self._pieces[stream].clear()
+
+    def relieved(self) -> bool:
+        """Return whether the connection may be read from again; once each time."""
+        relieved = self.overfull and self.size <= UNREAD_LIMIT // 2
+        self.overfull = self.overfull and not relieved
+        return relieved
 
     def resume_due(self) -> bool:
         """Return whether a 100 is due now; once for each 101."""

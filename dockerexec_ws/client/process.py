@@ -1,23 +1,19 @@
-"""``connect`` and ``run``: a command in a container, used like one that ``subprocess`` started here."""
+"""A command in a container, with the methods of ``subprocess.Popen``."""
 
 import contextlib
 import io
-import os
-import select
-import ssl
 import subprocess  # nosec B404  # its exceptions and its result only
 import time
 import warnings
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from threading import Thread
 from types import TracebackType
-from typing import Any, Self, TypedDict, Unpack
+from typing import Self
 
-from dockerexec_ws.client.opening import open_websocket, session_url
 from dockerexec_ws.client.session import Session
-from dockerexec_ws.client.streams import BUFFER_SIZE, InputStream, OutputReader
-from dockerexec_ws.errors import ConnectionLost, DockerExecError, SettingsError
+from dockerexec_ws.client.streams import BUFFER_SIZE, InputStream, OutputReader, close_stdin, feed_soon
+from dockerexec_ws.errors import DockerExecError, SettingsError
 from dockerexec_ws.protocol.events import Resize, Stream
 
 
@@ -79,9 +75,9 @@ class Process:
             for stream, reader in ((Stream.STDOUT, self.stdout), (Stream.STDERR, self.stderr)):
                 if not reader.closed:
                     self._collected[stream].append(reader.give_up())
-            self._feeder = self._feed_soon(input)
+            self._feeder = feed_soon(self.stdin, input)
         try:
-            while (got := self._session.receive(timeout=_left(deadline))) is not None:
+            while (got := self._session.receive(timeout=left(deadline))) is not None:
                 self._collected[got[0]].append(got[1])
         except TimeoutError:
             output = self._output()
@@ -126,164 +122,19 @@ class Process:
     ) -> None:
         try:
             if kind is None and self._finalizer.alive:  # not closed already
-                self._close_stdin()
+                close_stdin(self.stdin)
                 for stream in (self.stdout, self.stderr):
                     stream.close()
                 self.wait()
         finally:
             self.close()
 
-    def _close_stdin(self) -> None:
-        with contextlib.suppress(BrokenPipeError):  # it exited without having read everything: its own affair
-            self.stdin.close()
-
-    def _feed_soon(self, data: bytes | None) -> Thread:
-        """Send *data* and end stdin, by a thread: the output has to be read meanwhile."""
-        feeder = Thread(target=self._feed, args=(data,), name="dockerexec-ws stdin", daemon=True)
-        feeder.start()
-        return feeder
-
-    def _feed(self, data: bytes | None) -> None:
-        # Whoever reads finds out; ValueError: stdin is closed already.
-        with contextlib.suppress(BrokenPipeError, DockerExecError, ValueError):
-            if data:
-                self.stdin.write(data)
-            self._close_stdin()
-
     def _output(self) -> tuple[bytes, bytes]:
         return b"".join(self._collected[Stream.STDOUT]), b"".join(self._collected[Stream.STDERR])
 
 
-def connect(
-    url: str,
-    argv: Sequence[str],
-    *,
-    tty: bool = False,
-    size: tuple[int, int] | None = None,
-    user: str | None = None,
-    env: Mapping[str, str] | None = None,
-    workdir: str | None = None,
-    privileged: bool = False,
-    token: str | None = None,
-    headers: Mapping[str, str] | None = None,
-    ssl_context: ssl.SSLContext | None = None,
-    open_timeout: float = 30.0,
-) -> Process:
-    """Run *argv* by the server at *url* (ws, wss; or its page's: http, https); return when it runs.
-
-    *size* is rows and columns of the *tty*. *user*, *env*, *workdir* and *privileged* are for this package's servers
-    whose policy allows them; *token* is sent as ``Authorization: Bearer``. Raises SettingsError, SessionRefused,
-    ServerShutdown, EngineError; ConnectionLost, also after *open_timeout* seconds.
-    """
-    begin = time.monotonic()
-    target = session_url(url, argv, tty=tty, size=size, user=user, env=env, workdir=workdir, privileged=privileged)
-    transport, protocol = open_websocket(
-        target, token=token, headers=headers, ssl_context=ssl_context, timeout=open_timeout
-    )
-    session = None
-    try:
-        session = Session(transport, protocol, tty=tty)
-        session.wait_until_ready(max(begin + open_timeout - time.monotonic(), 0))
-        process = Process(session, argv, tty=tty)
-        if size is not None:
-            process.resize(*size)  # a server of the other package knows no size in the URL
-    except BaseException as error:
-        transport.cut()
-        if session is not None:
-            session.close()
-        if isinstance(error, TimeoutError):
-            raise ConnectionLost(f"the command was not started within {open_timeout:g} s") from error
-        raise
-    return process
-
-
-class Options(TypedDict, total=False):
-    """What ``run`` hands on to ``connect``."""
-
-    tty: bool
-    size: tuple[int, int] | None
-    user: str | None
-    env: Mapping[str, str] | None
-    workdir: str | None
-    privileged: bool
-    token: str | None
-    headers: Mapping[str, str] | None
-    ssl_context: ssl.SSLContext | None
-    open_timeout: float
-
-
-def run(
-    url: str,
-    argv: Sequence[str],
-    *,
-    input: bytes | str | None = None,  # noqa: A002
-    capture_output: bool = False,
-    text: bool = False,
-    timeout: float | None = None,
-    check: bool = False,
-    **options: Unpack[Options],
-) -> "subprocess.CompletedProcess[Any]":
-    """Run *argv* by the server at *url*, as ``subprocess.run`` runs it here; *options* are those of ``connect``.
-
-    stdin is *input*, else it is empty. Without *capture_output* the output goes to this process's own stdout and
-    stderr (OSError if one is closed). With *text*, output is str: UTF-8, and every line ends with a newline only.
-    Raises subprocess.CalledProcessError (with *check*, if the exit code is not 0), subprocess.TimeoutExpired (after
-    *timeout* seconds; the process is ended), and as ``connect``.
-    """
-    deadline = None if timeout is None else time.monotonic() + timeout
-    if timeout is not None:
-        options["open_timeout"] = max(min(timeout, options.get("open_timeout", timeout)), 0)
-    if not capture_output:
-        for descriptor in (1, 2):
-            os.fstat(descriptor)  # if it is closed, it must not become the connection's
-    data = input.encode() if isinstance(input, str) else input
-    try:
-        process = connect(url, argv, **options)
-    except ConnectionLost as error:
-        if deadline is not None and time.monotonic() >= deadline:
-            raise subprocess.TimeoutExpired(list(argv), timeout or 0) from error
-        raise
-    try:
-        if capture_output:
-            output: tuple[bytes | None, bytes | None] = process.communicate(data, _left(deadline))
-        else:
-            _pass_on(process, data, deadline)
-            output = None, None
-    except TimeoutError:
-        raise subprocess.TimeoutExpired(process.args, timeout or 0) from None
-    except subprocess.TimeoutExpired as error:
-        error.timeout = timeout or 0  # of which connecting has taken a part
-        raise
-    finally:
-        process.close()
-    stdout, stderr = (_decoded(stream) if text else stream for stream in output)
-    done = subprocess.CompletedProcess(process.args, process.wait(), stdout, stderr)
-    if check:
-        done.check_returncode()
-    return done
-
-
-def _pass_on(process: Process, data: bytes | None, deadline: float | None) -> None:
-    """Write the output to this process's own stdout and stderr, in its order."""
-    process._feed_soon(data)
-    poll = {stream: select.poll() for stream in Stream}
-    for stream in Stream:
-        poll[stream].register(stream, select.POLLOUT)
-    while (got := process.receive(_left(deadline))) is not None:
-        stream, rest = got
-        while rest:
-            left = _left(deadline)
-            if not poll[stream].poll(None if left is None else left * 1000):
-                raise TimeoutError
-            # What a pipe that is not full takes without waiting, which nothing could end.
-            rest = rest[os.write(stream, rest[: select.PIPE_BUF]) :]
-
-
-def _decoded(output: bytes | None) -> str | None:
-    return None if output is None else output.decode().replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _left(deadline: float | None) -> float | None:
+def left(deadline: float | None) -> float | None:
+    """Return the seconds that are left until *deadline* on the monotonic clock; None if there is no deadline."""
     return None if deadline is None else max(deadline - time.monotonic(), 0)
 
 

@@ -1,6 +1,8 @@
 """The file objects of a session's streams."""
 
+import contextlib
 import io
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from dockerexec_ws.client.session import Session
@@ -130,3 +132,24 @@ class InputStream(io.RawIOBase):
         if not self.closed:
             self._session.end_stdin()
         super().close()
+
+
+def close_stdin(stdin: "io.BufferedWriter[InputStream]") -> None:
+    """End stdin. A process that exited without having read everything is no error."""
+    with contextlib.suppress(BrokenPipeError):
+        stdin.close()
+
+
+def feed_soon(stdin: "io.BufferedWriter[InputStream]", data: bytes | None) -> Thread:
+    """Write *data* and end stdin, by a thread, so that the output can be read meanwhile."""
+    feeder = Thread(target=_feed, args=(stdin, data), name="dockerexec-ws stdin", daemon=True)
+    feeder.start()
+    return feeder
+
+
+def _feed(stdin: "io.BufferedWriter[InputStream]", data: bytes | None) -> None:
+    # The thread that reads the output learns how the session ended. ValueError: stdin is closed already.
+    with contextlib.suppress(BrokenPipeError, DockerExecError, ValueError):
+        if data:
+            stdin.write(data)
+        close_stdin(stdin)

@@ -10,7 +10,8 @@ import pytest
 from gevent.pool import Pool
 
 from dockerexec_ws.access.token_file import new_token
-from dockerexec_ws.client import ConnectionLost, EngineError, ServerShutdown, SessionRefused, connect, run, session
+from dockerexec_ws.client import ConnectionLost, EngineError, ServerShutdown, SessionRefused, connect, run
+from tests.client.support import opened
 from tests.conftest import processes, wait_until
 from tests.relay import relay
 from tests.serve.test_tls import Files
@@ -84,10 +85,11 @@ def test_the_server_shuts_down(serve):
 
 def test_communicate_has_both_streams_also_if_the_end_came_before(serve):
     server = serve()
-    process = connect(server.url, ["sh", "-c", "echo so far >&2; exec sleep 1000"])
-    wait_until(lambda: process._session._output.size)
+    made = opened(server.url, ["sh", "-c", "echo so far >&2; exec sleep 1000"])
+    process = made.process
+    wait_until(lambda: made.session.unread)
     server.close()
-    wait_until(lambda: process._session.over)
+    wait_until(lambda: made.session.over)
     with pytest.raises(ServerShutdown) as caught:
         process.communicate()
     assert (caught.value.stdout, caught.value.stderr) == (b"", b"so far\n")
@@ -159,10 +161,9 @@ def test_the_server_is_killed(server_process, docker_api, container):
 
 
 @pytest.mark.parametrize("busy", [False, True])
-def test_the_server_hangs(server_process, monkeypatch, docker_api, container, busy):
+def test_the_server_hangs(server_process, docker_api, container, busy):
     """A ping that is not answered tells; also while stdin waits for the server's window."""
-    monkeypatch.setattr(session, "PING_INTERVAL", 0.3)
-    process = connect(server_process.url, ["sh", "-c", "cat >/dev/null"])
+    process = opened(server_process.url, ["sh", "-c", "cat >/dev/null"], ping_interval=0.3).process
     server_process.send_signal(subprocess.signal.SIGSTOP)
     begin = time.monotonic()
     with pytest.raises(ConnectionLost):
@@ -185,9 +186,8 @@ def test_a_reader_that_does_not_read_is_alive(serve):
     process.close()
 
 
-def test_an_idle_session_is_kept_by_the_clients_pings(serve, monkeypatch):
-    monkeypatch.setattr(session, "PING_INTERVAL", 0.1)
-    with connect(serve(ping_interval=0).url, ["cat"]) as process:
+def test_an_idle_session_is_kept_by_the_clients_pings(serve):
+    with opened(serve(ping_interval=0).url, ["cat"], ping_interval=0.1).process as process:
         gevent.sleep(1)
         assert process.poll() is None
 

@@ -1,79 +1,16 @@
 """Servers that are none, or mean harm: the client says what is wrong, and holds no more than it has to."""
 
 import contextlib
-import io
-import shutil
 import socket
 import sys
 import threading
 
 import pytest
-from websockets.http11 import Request
-from websockets.server import ServerProtocol
 
 from dockerexec_ws.client import ConnectionLost, EngineError, ServerShutdown, SessionRefused, connect
 from dockerexec_ws.errors import SettingsError
-
-
-@pytest.fixture
-def listen():
-    """A function that has one connection handled by a function, in a thread; returns the URL."""
-    with contextlib.ExitStack() as stack:
-
-        def start(handle):
-            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-
-            def serve():
-                with contextlib.suppress(OSError):
-                    connection, _ = listener.accept()
-                    with connection:
-                        handle(connection)
-
-            thread = threading.Thread(target=serve)
-            thread.start()
-            stack.callback(thread.join, 10)
-            return f"ws://127.0.0.1:{listener.getsockname()[1]}/x"
-
-        yield start
-
-
-def upgraded(connection):
-    """Shake hands; returns the protocol, with which to make frames."""
-    protocol = ServerProtocol()
-    while not (events := protocol.events_received()):
-        protocol.receive_data(connection.recv(65536))
-    (request,) = events
-    assert isinstance(request, Request)
-    protocol.send_response(protocol.accept(request))
-    return protocol
-
-
-def say(*messages, close=None, then=b""):
-    """A server that sends messages, perhaps a close frame, and raw bytes; then it waits for the client's end."""
-
-    def handle(connection):
-        protocol = upgraded(connection)
-        for message in messages:
-            protocol.send_binary(message)
-        if close is not None:
-            protocol.send_close(*close)
-        for data in protocol.data_to_send():
-            if data:
-                connection.sendall(data)
-        connection.sendall(then)
-        connection.shutdown(socket.SHUT_WR)
-        while connection.recv(65536):
-            pass
-
-    return handle
-
-
-def answer(data):
-    def handle(connection):
-        connection.recv(65536)
-        connection.sendall(data)
-
-    return handle
+from tests.client.scripted import READY, answer, say, upgraded
+from tests.client.support import opened
 
 
 @pytest.mark.parametrize(
@@ -113,7 +50,6 @@ def test_no_answer_in_time(listen, does):
         connect(listen(handle), ["true"], open_timeout=0.3)
 
 
-READY = b"\x64"
 OUTPUT = b"\x01so far"
 
 
@@ -199,11 +135,11 @@ def test_a_server_that_pings_and_never_reads(listen):
                 sent.append(connection.send(b"\x89\x7d" + bytes(125)) * 500)
                 connection.sendall((b"\x89\x7d" + bytes(125)) * 500)
 
-    process = connect(listen(handle), ["true"])
+    made = opened(listen(handle), ["true"])
     with pytest.raises(ConnectionLost):
-        process.wait()
-    assert len(process._session._protocol.writes) < 5000
-    process.close()
+        made.process.wait()
+    assert len(made.protocol.writes) < 5000
+    made.process.close()
 
 
 def test_a_server_that_does_not_heed_the_pause(listen):
@@ -220,10 +156,10 @@ def test_a_server_that_does_not_heed_the_pause(listen):
                 connection.sendall(frame)
         stop.set()
 
-    process = connect(listen(handle), ["true"])
+    made = opened(listen(handle), ["true"])
     assert stop.wait(20)
-    assert process._session._output.size < 17_100_000  # the limit and one read
-    process.close()
+    assert made.session.unread < 17_100_000  # the limit and one read
+    made.process.close()
 
 
 def test_a_header_cannot_smuggle():
@@ -243,84 +179,8 @@ def test_a_message_of_nothing_but_empty_fragments(listen):
         while not connection.recv(65536):  # the pong says that it has them all
             pass
 
-    process = connect(listen(handle), ["true"])
+    made = opened(listen(handle), ["true"])
     with pytest.raises(ConnectionLost):
-        process.wait()
-    assert sys.getsizeof(process._session._fragments) < 1000
-    process.close()
-
-
-BROKEN_OFF = say(READY, b"\x01a\nb", b"\x02err")
-
-
-def read_all(stream):
-    return stream.read()
-
-
-def read_some(stream):
-    assert stream.read(100) == b"a\nb"
-    stream.read(100)
-
-
-def read_lines(stream):
-    assert [stream.readline(), stream.readline()] == [b"a\n", b"b"]
-    stream.readline()
-
-
-def iterate(stream):
-    lines = []
-    with pytest.raises(ConnectionLost):
-        lines.extend(stream)
-    for line in stream:
-        raise AssertionError(line)
-
-
-def read_into(stream):
-    buffer = bytearray(100)
-    assert stream.readinto(buffer) == 3
-    stream.readinto1(buffer)
-
-
-def peek(stream):
-    assert stream.peek() == b"a\nb"
-    assert stream.read1() == b"a\nb"
-    stream.peek()
-
-
-def copy(stream):
-    target = io.BytesIO()
-    try:
-        shutil.copyfileobj(stream, target)
-    finally:
-        assert target.getvalue() == b"a\nb"
-
-
-def as_text(stream):
-    text = io.TextIOWrapper(stream)
-    try:
-        assert text.readline() == "a\n"
-        text.readline()
-    finally:
-        text.detach()
-
-
-@pytest.mark.parametrize("read", [read_all, read_some, read_lines, iterate, read_into, peek, copy, as_text])
-def test_output_before_a_failure_is_read_first(listen, read):
-    process = connect(listen(BROKEN_OFF), ["true"])
-    with pytest.raises(ConnectionLost) as caught:
-        read(process.stdout)
-    assert caught.value.stdout == (b"a\nb" if read is read_all else b"")
-    with pytest.raises(ConnectionLost):
-        process.stdout.read1()
-    with pytest.raises(ConnectionLost) as caught:
-        process.stderr.read()
-    assert caught.value.stderr == b"err"
-    process.close()
-
-
-def test_communicate_with_input_for_a_closed_stdin(listen):
-    process = connect(listen(BROKEN_OFF), ["true"])
-    process.stdin.close()
-    with pytest.raises(ValueError, match="stdin is closed"):
-        process.communicate(b"x")
-    process.close()
+        made.process.wait()
+    assert sys.getsizeof(made.connection._fragments) < 1000
+    made.process.close()

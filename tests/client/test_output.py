@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockerexec_ws.client.output import OUTPUT_LIMIT, PIECE_COST, OutputQueue
+from dockerexec_ws.client.output import OUTPUT_LIMIT, PIECE_COST, UNREAD_LIMIT, OutputQueue
 from dockerexec_ws.protocol.events import Stream
 
 OUT, ERR = Stream.STDOUT, Stream.STDERR
@@ -84,3 +84,17 @@ def test_what_it_holds_is_bounded_also_in_single_bytes():
         assert tracemalloc.get_traced_memory()[0] < 1.2 * OUTPUT_LIMIT
     finally:
         tracemalloc.stop()
+
+
+def test_reading_stops_above_the_limit_and_goes_on_below_half_of_it():
+    queue = OutputQueue(OUTPUT_LIMIT)
+    piece = memoryview(bytes(1024 * 1024))
+    while not queue.overfull:
+        queue.put(OUT, piece)
+    assert UNREAD_LIMIT < queue.size <= UNREAD_LIMIT + len(piece) + PIECE_COST
+    while not queue.relieved():
+        assert queue.overfull
+        queue.take(OUT)
+    assert UNREAD_LIMIT // 2 - len(piece) - PIECE_COST < queue.size <= UNREAD_LIMIT // 2
+    assert not queue.overfull
+    assert not queue.relieved()

@@ -151,7 +151,8 @@ def command(
     The command also gets stdin. Use </dev/null if it must not read it.
     """
     # Imported late, because --help and completion need neither TLS nor WebSockets.
-    from dockerexec_ws.client.process import Process, connect
+    from dockerexec_ws.client.process import Process
+    from dockerexec_ws.client.start import connect
     from dockerexec_ws.client.terminal.mainloop import attend
 
     if any(
