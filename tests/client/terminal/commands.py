@@ -1,12 +1,14 @@
 """The client's command line as a process."""
 
 import os
+import shlex
 import subprocess
 import sys
 
 from tests.conftest import ROOT
 
 CLIENT = [sys.executable, "-m", "dockerexec_ws.client"]
+OWN_FAILURE = 125
 
 
 def environment(**variables):
@@ -36,3 +38,9 @@ def one_line(text):
     assert rest.count("\n") == 1, text
     assert rest.endswith("\n"), text
     return rest.removesuffix("\n")
+
+
+def shell(script, **variables):
+    """Run *script*, in which $client is the client, with bash."""
+    env = environment(client=shlex.join(CLIENT), **variables)
+    return subprocess.run(["bash", "-c", script], env=env, capture_output=True, timeout=40)
