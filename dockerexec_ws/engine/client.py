@@ -36,10 +36,6 @@ def engine_address(docker_host: str | None, docker_socket: str | None) -> str | 
     return f"unix://{docker_socket}" if docker_socket else docker_host or None
 
 
-TIMEOUT = 30.0
-"""Seconds within which the engine has to answer, by default."""
-
-
 @dataclass(frozen=True, slots=True)
 class ContainerState:
     """What the engine tells of a container: its full *id*; *pid* is its first process's on the engine's machine.
@@ -87,7 +83,7 @@ class Engine:
     Raises EngineUnavailableError if it does not answer, SettingsError if the address makes no sense.
     """
 
-    def __init__(self, address: str | None = None, *, timeout: float = TIMEOUT, connections: int = 10) -> None:
+    def __init__(self, address: str | None = None, *, timeout: float, connections: int = 10) -> None:
         self.timeout = timeout
         environment = dict(os.environ)
         if address:

@@ -233,7 +233,7 @@ def test_a_missing_container_at_start(docker_host):
 
 
 def test_what_the_engine_tells_of_a_container(docker_host, container, docker_api):
-    state = Engine(docker_host).container_state(container)
+    state = Engine(docker_host, timeout=30).container_state(container)
     assert (state.name, state.labels["dockerexec-ws.test"]) == (container, "1")
 
 

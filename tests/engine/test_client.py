@@ -35,7 +35,7 @@ def test_the_engine_is_given_in_one_way_only():
 
 def test_docker_host_is_the_default(docker_host, monkeypatch, container):
     monkeypatch.setenv("DOCKER_HOST", docker_host)
-    assert len(Engine().container_state(container).id) == 64
+    assert len(Engine(timeout=30).container_state(container).id) == 64
 
 
 @leaves_a_socket
@@ -43,14 +43,14 @@ def test_without_docker_host_the_default_socket(monkeypatch):
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     monkeypatch.setattr("dockerexec_ws.engine.client.DEFAULT_SOCKET", "/nonexistent/docker.sock")
     with pytest.raises(EngineUnavailableError, match=r"unix:///nonexistent/docker\.sock"):
-        Engine()
+        Engine(timeout=30)
 
 
 @leaves_a_socket
 @pytest.mark.parametrize("address", ["unix:///nonexistent/docker.sock", "tcp://127.0.0.1:1"])
 def test_an_engine_that_does_not_answer_is_named_with_what_to_do(address):
     with pytest.raises(EngineUnavailableError, match=address) as error:
-        Engine(address)
+        Engine(address, timeout=30)
     assert "--docker-host" in str(error.value)
 
 
@@ -65,19 +65,19 @@ def test_something_else_that_answers(tmp_path):
 @pytest.mark.parametrize("address", ["ssh://host", "nonsense://x", "tcp://x:notaport"])
 def test_an_address_that_makes_no_sense(address):
     with pytest.raises((SettingsError, EngineUnavailableError)):
-        Engine(address)
+        Engine(address, timeout=30)
 
 
 def test_tls_settings_that_make_no_sense(monkeypatch, tmp_path):
     monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
     monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
     with pytest.raises(SettingsError, match="TLS"):
-        Engine("tcp://127.0.0.1:1")
+        Engine("tcp://127.0.0.1:1", timeout=30)
 
 
 def test_a_container_that_is_not_there(docker_host):
     with pytest.raises(ContainerNotFoundError, match="'nosuch'"):
-        Engine(docker_host).container_state("nosuch")
+        Engine(docker_host, timeout=30).container_state("nosuch")
 
 
 @pytest.mark.parametrize("tls", [False, True])
@@ -88,7 +88,7 @@ def test_an_engine_behind_tcp(docker_host, container, monkeypatch, tmp_path, tls
             monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
             for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # these go before the certificates of the engine
                 monkeypatch.delenv(name, raising=False)
-        engine = Engine(address)
+        engine = Engine(address, timeout=30)
         stream = engine.start_exec(engine.create_exec(container, ["cat"], environment=[], stdin=True), tty=False)
         stream.write([b"over tcp"])
         stream.half_close()

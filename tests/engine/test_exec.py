@@ -23,7 +23,7 @@ UNKNOWN = {"Running": False, "ExitCode": None, "Pid": 1}
 
 @pytest.fixture
 def engine(docker_host):
-    return Engine(docker_host)
+    return Engine(docker_host, timeout=30)
 
 
 def started(engine, container, *argv, tty=False, marker=None):
@@ -42,7 +42,7 @@ def read_all(process):
 def test_no_byte_that_comes_with_the_head_is_lost(tmp_path):
     stream = frame(1, b"first") + frame(2, b"second")
     with StandInEngine(tmp_path / "s", stream=stream) as standin:
-        process = started(Engine(standin.address), "c", "x")
+        process = started(Engine(standin.address, timeout=30), "c", "x")
         assert read_all(process) == stream
         process.close()
 
@@ -50,7 +50,7 @@ def test_no_byte_that_comes_with_the_head_is_lost(tmp_path):
 def test_exit_code_is_asked_for_until_it_is_known(tmp_path):
     """Nothing orders the end of the stream after the exit."""
     with StandInEngine(tmp_path / "s", states=[RUNNING, RUNNING, UNKNOWN, ENDED]) as standin:
-        process = started(Engine(standin.address), "c", "x")
+        process = started(Engine(standin.address, timeout=30), "c", "x")
         assert process.exit_code() == 3
         process.close()
     assert standin.requests.count("GET /exec/e0/json") == 4
@@ -67,7 +67,7 @@ def test_exit_code_is_never_invented(tmp_path):
 def test_resize_is_tried_again_while_the_exec_is_about_to_start(tmp_path):
     with StandInEngine(tmp_path / "s", states=[RUNNING]) as standin:
         standin.resize_failures = 3
-        process = started(Engine(standin.address), "c", "x", tty=True)
+        process = started(Engine(standin.address, timeout=30), "c", "x", tty=True)
         process.resize(24, 80)
         process.close()
     assert standin.requests.count("POST /exec/e0/resize?h=24&w=80") == 4
@@ -77,7 +77,7 @@ def test_resize_gives_up_in_the_end(tmp_path, monkeypatch):
     monkeypatch.setattr(exec_module, "RESIZE_TIMEOUT", 0.2)
     with StandInEngine(tmp_path / "s", states=[RUNNING]) as standin:
         standin.resize_failures = 1000
-        process = started(Engine(standin.address), "c", "x", tty=True)
+        process = started(Engine(standin.address, timeout=30), "c", "x", tty=True)
         with pytest.raises(EngineError, match="cannot resize"):
             process.resize(24, 80)
         process.close()
@@ -86,7 +86,7 @@ def test_resize_gives_up_in_the_end(tmp_path, monkeypatch):
 def test_resize_of_an_ended_exec_is_nothing(tmp_path):
     with StandInEngine(tmp_path / "s", states=[ENDED]) as standin:
         standin.resize_failures = 1000
-        process = started(Engine(standin.address), "c", "x", tty=True)
+        process = started(Engine(standin.address, timeout=30), "c", "x", tty=True)
         process.resize(24, 80)
         process.close()
 
@@ -132,3 +132,10 @@ def test_state_of_a_command_that_cannot_be_run(engine, container):
     assert b"not found" in read_all(process)
     assert process.state().never_started
     process.close()
+
+
+def test_an_answer_that_makes_no_sense_is_an_error_of_the_engines(tmp_path):
+    with StandInEngine(tmp_path / "s", states=[{}]) as standin:
+        process = Exec(Engine(standin.address, timeout=1), "c", ["x"], tty=False, marker="A=b")
+        with pytest.raises(EngineError, match="no sense"):
+            process.state()

@@ -37,7 +37,7 @@ class Reader:
 
     def read(self, process):
         """Read all; return what came."""
-        output = b""
+        output = bytearray()  # bytes would be copied at each read
         for code, parts in read_output(process, self, 4096):
             assert code is Stream.STDOUT
             data = b"".join(parts)

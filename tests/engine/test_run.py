@@ -34,7 +34,7 @@ def killer():
 def run(tmp_path, killer):
     """A run whose exec has written one byte."""
     with StandInEngine(tmp_path / "s", stream=frame(1, b"x")) as standin:
-        run = Run(Engine(standin.address), killer, "c", ["x"], tty=False, marker="A=b")
+        run = Run(Engine(standin.address, timeout=30), killer, "c", ["x"], tty=False, marker="A=b")
         run.exec.start()
         yield run
         run.exec.close()
@@ -68,7 +68,7 @@ def test_the_stream_is_closed_when_the_killer_fails(run, killer):
 
 
 def test_a_run_that_was_never_started_can_be_terminated(docker_host, container):
-    engine = Engine(docker_host)
+    engine = Engine(docker_host, timeout=30)
     marker = Instance.unregistered().new_marker()
     run = Run(engine, Killer(engine, Waits(grace=0.5)), container, ["sleep", "1000"], tty=False, marker=marker)
     assert run.terminate()

@@ -28,7 +28,7 @@ def settings(state_dir):
 def former_file(docker_host, docker_api, own_container, state_dir):
     """The file of a server that was killed and had sessions in a container that is paused: they cannot be ended yet."""
     state_dir.mkdir()
-    engine = Engine(docker_host)
+    engine = Engine(docker_host, timeout=30)
     path = state_dir / f"{NAME}.instance"
     path.write_text(f"{engine.address}\n{own_container}\n")
     engine.close()
@@ -38,7 +38,7 @@ def former_file(docker_host, docker_api, own_container, state_dir):
 
 def takes_over(state_dir, docker_host):
     """The files that the next server takes over."""
-    engine = Engine(docker_host)
+    engine = Engine(docker_host, timeout=30)
     formers = list(Instance.former(state_dir, engine.address))
     engine.close()
     for former in formers:

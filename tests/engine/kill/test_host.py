@@ -1,0 +1,34 @@
+"""Numbers of processes on this machine: which to trust."""
+
+from dockerexec_ws.engine.kill import host as host_processes_module
+from dockerexec_ws.engine.kill.host import HostProcesses
+from dockerexec_ws.engine.kill.killer import Killer
+from dockerexec_ws.engine.kill.waits import Waits
+from tests.conftest import wait_until
+
+
+def test_what_gets_the_number_of_an_ended_first_process_is_not_taken_for_it(engine, start, container, monkeypatch):
+    """The engine's word on an exec's first process is of a moment ago."""
+    bystander = start(container, "echo up; exec sleep 555")
+    bystander.up()
+    pid = wait_until(lambda: bystander.process.state().pid)
+    state = engine.container_state(container)
+    host = HostProcesses(state)
+    host._roots = {(pid, 0)}  # as if another process had had the number
+    assert host._look({"A=b": b"\0A=b"}) == {}
+    (found,) = HostProcesses(state)._look({"": b"\0" + bystander.marker.encode()})
+    assert found == pid
+    assert bystander.end(Killer(engine, Waits(grace=0.5)))
+
+
+def test_a_server_within_the_container_cannot_know_the_engines_numbers(engine, container, monkeypatch):
+    state = engine.container_state(container)
+    assert HostProcesses.of(state) is not None
+    own = host_processes_module._read_file("self", "cgroup")
+    read_file = host_processes_module._read_file
+    monkeypatch.setattr(
+        host_processes_module,
+        "_read_file",
+        lambda pid, name: own + state.id.encode() if pid == "self" else read_file(pid, name),
+    )
+    assert HostProcesses.of(state) is None

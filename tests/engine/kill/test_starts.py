@@ -1,0 +1,53 @@
+"""Processes that the engine was told to start and that are not there yet."""
+
+import gevent
+import pytest
+
+from dockerexec_ws.engine.exec import Exec
+from dockerexec_ws.engine.instance import Instance
+from dockerexec_ws.engine.kill.killer import Killer
+from dockerexec_ws.engine.kill.waits import Waits
+from dockerexec_ws.errors import EngineError, EngineTimeoutError
+from tests.conftest import wait_until
+from tests.engine.kill.victim import assert_left
+
+
+def test_a_process_that_is_only_about_to_start(killer, start, container, docker_api):
+    for _ in range(5):
+        assert start(container, "sleep 1000").end(killer)
+        assert_left(docker_api, container, [])
+
+
+def test_a_process_that_starts_long_after_the_engine_was_told(engine, container, docker_api, monkeypatch, caplog):
+    """The request to start it hung for longer than its session lasted."""
+    marker = Instance.unregistered().new_marker()
+    process = Exec(engine, container, ["sleep", "1000"], tty=False, marker=marker)
+    start_exec = engine.start_exec
+    streams = []
+
+    def hang(*arguments, **options):
+        gevent.spawn_later(1.5, lambda: streams.append(start_exec(*arguments, **options)))
+        raise EngineTimeoutError("the engine did not answer")
+
+    monkeypatch.setattr(engine, "start_exec", hang)
+    with pytest.raises(EngineTimeoutError):
+        process.start()
+    killer = Killer(engine, Waits(grace=0.5, start=0.2))
+    assert killer.end(container, marker, process)
+    assert not streams
+    wait_until(lambda: streams)
+    wait_until(lambda: "after the end of its session" in caplog.text)
+    assert_left(docker_api, container, [])
+    wait_until(lambda: not killer.unfinished)
+    streams[0].close()
+
+
+def test_a_process_that_the_engine_refused_to_start_is_not_waited_for(engine, own_container, docker_api):
+    marker = Instance.unregistered().new_marker()
+    process = Exec(engine, own_container, ["true"], tty=False, marker=marker)
+    docker_api.kill(own_container)
+    with pytest.raises(EngineError):
+        process.start()
+    killer = Killer(engine, Waits(grace=0.5))
+    assert killer.end(own_container, marker, process)
+    assert killer.close() == []

@@ -1,0 +1,36 @@
+"""A process to be ended, and what is left of it."""
+
+from dockerexec_ws.engine.exec import Exec
+from dockerexec_ws.engine.instance import Instance
+from dockerexec_ws.engine.kill.host import HostProcesses
+from tests.conftest import processes, wait_until
+
+
+class Victim:
+    def __init__(self, engine, container, argv):
+        self.container = container
+        self.marker = Instance.unregistered().new_marker()
+        self.process = Exec(engine, container, argv, tty=False, marker=self.marker)
+        self.process.start()
+
+    def up(self):
+        """Wait for its first output."""
+        data = bytes(self.process.read())
+        assert data
+        return data[8:].decode()
+
+    def end(self, killer):
+        return killer.end(self.container, self.marker, self.process)
+
+
+def assert_left(api, container, expected):
+    """These processes are left, and no others; the script that ends them has said so, and may just be ending itself."""
+    wait_until(lambda: processes(api, container) == expected, timeout=2)
+
+
+TREE = "trap '' HUP TERM; setsid sleep 1000 & sleep 1000 & (sleep 1000 & sleep 1000) & cat /dev/zero"
+
+
+def without_host_processes(monkeypatch):
+    """As with an engine on another machine, or a server that is not root."""
+    monkeypatch.setattr(HostProcesses, "of", lambda container: None)
