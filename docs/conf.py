@@ -19,7 +19,7 @@ autodoc_class_signature = "separated"  # objects that the package makes need no 
 # This manual has no entry for the types of other libraries, nor for the server's inner parts.
 nitpick_ignore_regex = [
     ("py:.*", r"(?!dockerexec_ws\.).*"),
-    ("py:class", r"dockerexec_ws\.(net|engine|access\.targets|access\.request|settings)\..*"),
+    ("py:class", r"dockerexec_ws\.(net|engine|access\.targets|access\.request|session\.channel|settings)\..*"),
 ]
 man_pages = [
     ("man/dockerexec-ws", "dockerexec-ws", "serve docker exec over WebSockets", "", 1),

@@ -167,5 +167,5 @@ def test_a_default_directory_that_cannot_be_used_is_only_said(serve, tmp_path, m
     (tmp_path / "file").touch()
     monkeypatch.setattr("dockerexec_ws.web.backend.default_state_dir", lambda: tmp_path / "file" / "x")
     server = serve()
-    assert "if this server is killed, nobody will end what its sessions leave" in caplog.text
+    assert "if this server is killed, no other server will end the processes of its sessions" in caplog.text
     assert Peer(server.url, "true").transcript().exit_code == 0

@@ -38,13 +38,16 @@ class AuditLog:
             try:
                 self._fd = os.open(target, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             except OSError as error:
-                raise SettingsError(f"the audit log {target} cannot be written: {error.strerror}") from error
+                raise SettingsError(
+                    f"Cannot write the audit log {target}: {error.strerror}. "
+                    "Name a file that this user can write to (audit_log)."
+                ) from error
 
     def __bool__(self) -> bool:
         return self._fd is not None
 
     def close(self) -> None:
-        """Write no more. Idempotent."""
+        """Close the file. Idempotent."""
         if self._fd is not None and self._fd != sys.stderr.fileno():
             os.close(self._fd)
         self._fd = None
@@ -54,7 +57,7 @@ class AuditLog:
         self.write("start", **_facts(session))
 
     def ended(self, session: Session, end: SessionEnd, duration: float) -> None:
-        """Record how a session ended, *duration* seconds after its start."""
+        """Record the end of a session, *duration* seconds after its start."""
         with contextlib.suppress(AuditError):  # the session is over in any case
             self.write(
                 "end",
@@ -83,16 +86,16 @@ class AuditLog:
             )
 
     def write(self, event: str, **fields: object) -> None:
-        """Append a line with the time (UTC), the *event* and *fields*. Raises AuditError."""
+        """Append a line with the time (UTC), *event* and *fields*. Raises AuditError."""
         if self._fd is None:
             return
         record = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event} | fields
         line = (json.dumps(record) + "\n").encode()
         try:
-            if os.write(self._fd, line) != len(line):  # one write, so that no two processes' lines are mixed
-                raise OSError(0, "it was written in part")
+            if os.write(self._fd, line) != len(line):  # one write, so that the lines of several processes never mix
+                raise OSError(0, "only a part of the line was written")
         except OSError as error:
-            logger.error("the audit log cannot be written: %s", error.strerror)
+            logger.error("cannot write the audit log: %s", error.strerror)
             if not self._optional:
                 raise AuditError from error
 

@@ -16,10 +16,10 @@ class Cause(enum.Enum):
     """Why a session ended. The value is the audit log's text for an ending that has no text of its own."""
 
     EXITED = "the process exited"
-    PEER_GONE = "the peer is gone"
+    PEER_GONE = "the client is gone"
     SHUTDOWN = "the server is going away"
-    TIME_LIMIT = "its time is over"
-    FAILED = "failed"
+    TIME_LIMIT = "a time limit was reached"
+    FAILED = "the session failed"
 
 
 class Processes(enum.Enum):

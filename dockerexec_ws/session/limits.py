@@ -1,4 +1,4 @@
-"""What a session may use up: idle time, total time, bytes of output."""
+"""The limits of a session: idle time, total time, bytes of output."""
 
 import math
 import time
@@ -9,9 +9,9 @@ from dockerexec_ws.settings.schema import SessionSettings
 
 
 class Limits:
-    """The limits of one session, counted from now on; a limit of 0 is none.
+    """The limits of one session, which begins now. A limit of 0 means that there is none.
 
-    *deadline*, in seconds since 1970, is in addition to those of the settings.
+    *deadline*, in seconds since 1970, comes in addition to the limits of *settings*.
     """
 
     def __init__(self, settings: SessionSettings, deadline: float | None = None) -> None:
@@ -29,16 +29,16 @@ class Limits:
         return bool(self._idle_timeout or self._max_duration or self._deadline is not None)
 
     def active(self) -> None:
-        """Note that something was moved."""
+        """Note that bytes or messages were moved. The idle time begins anew."""
         self._active = time.monotonic()
 
     @property
     def interval(self) -> float:
-        """Seconds between two looks at whether the peer takes what was written."""
+        """Seconds between two checks whether the client takes the output."""
         return self._idle_timeout / 4 or math.inf
 
     def left(self) -> tuple[float, str]:
-        """Return the seconds until a limit of time is reached, if nothing is moved, and the text for the peer then."""
+        """Return the seconds until a time limit is reached if nothing is moved, and the text for the client then."""
         now = time.monotonic()
         both = []
         if self._idle_timeout:
@@ -51,7 +51,7 @@ class Limits:
         return left, f"session limit: {text}"
 
     def cut(self, parts: Sequence[memoryview]) -> Sequence[memoryview]:
-        """Count output; return *parts* themselves if they are within the limit, else what of them is."""
+        """Count output. Return *parts* itself if all of it is within the limit, else the bytes that are."""
         left = self._max_output - self.output
         self.output += sum(map(len, parts))
         if not self._max_output or self.output <= self._max_output:
@@ -64,5 +64,5 @@ class Limits:
         return kept
 
     def output_exceeded(self) -> LimitExceededError:
-        """Return what ends a session whose process has written more than it may."""
+        """Return the error that ends a session whose process has written too much."""
         return LimitExceededError(f"session limit: {self._max_output} bytes of output")

@@ -8,10 +8,10 @@ Spawn = Callable[[Callable[[], None]], "gevent.Greenlet[..., None]"]
 
 
 class OnDemand:
-    """Runs *work* in a greenlet made by *spawn* when it is woken, never twice at the same time.
+    """Runs *work* in a greenlet, made by *spawn*, when it is woken; never twice at the same time.
 
-    *work* has to look for new work until it returns: a wake-up meanwhile starts nothing. If *work* raises, it never
-    runs again.
+    *work* has to check for new work until it returns, because a wake-up has no effect while it runs. If *work* raises
+    an exception, it never runs again.
     """
 
     def __init__(self, spawn: Spawn, work: Callable[[], None]) -> None:
@@ -21,16 +21,16 @@ class OnDemand:
 
     @property
     def idle(self) -> bool:
-        """Whether no work is being done."""
+        """Whether *work* is not running."""
         return self._greenlet is None
 
     def wake(self) -> None:
-        """Start to work, unless that is being done."""
+        """Start *work* unless it is running."""
         if self._greenlet is None:
             self._greenlet = self._spawn(self._run)
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait until the work is done, for at most *timeout* seconds."""
+        """Wait until *work* is done, for at most *timeout* seconds."""
         if self._greenlet is not None:
             self._greenlet.join(timeout)
 

@@ -1,4 +1,4 @@
-"""The output of a session on its way from the engine to the peer: held in bounded memory, sent in order."""
+"""The output of a session on its way from the engine to the client, in order and in bounded memory."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -9,17 +9,17 @@ from dockerexec_ws.protocol.events import Stream
 from dockerexec_ws.protocol.flow import FlowControl
 
 JOIN = 256 * 1024
-"""Adjacent pieces of one stream go into one message up to this many bytes."""
+"""Largest message, in bytes, into which adjacent pieces of one stream are joined."""
 
 PIECE_OVERHEAD = 128
-"""Bytes that a piece takes beside its data; counted, or a process that writes byte by byte could take any memory."""
+"""Bytes that a piece takes in addition to its data. They count, because a process may write byte by byte."""
 
 
 class OutputBuffer:
-    """Stream bytes, put by the greenlet that reads the engine and taken by the one that writes to the peer.
+    """Bytes of the streams. The greenlet that reads the engine puts them, the one that writes to the client takes them.
 
-    *limit* is in bytes: whoever reads the engine should read no more than there is ``room`` for. ``take`` waits while
-    *flow* says that output is held; call ``flow_changed`` when that may be over.
+    *limit* is in bytes: the reader should read no more than there is ``room`` for. ``take`` waits while *flow* holds
+    output; call ``flow_changed`` when that may have changed.
     """
 
     def __init__(self, flow: FlowControl, limit: int) -> None:
@@ -27,9 +27,9 @@ class OutputBuffer:
         self._limit = limit
         self._pieces: deque[tuple[Stream, bytes]] = deque()
         self._size = 0
-        self._taken = 0  # of that, what was taken last
+        self._taken = 0  # the part of it that was taken last
         self.aborted = False
-        """Whether what was not taken has been given up."""
+        """Whether the remaining output has been dropped."""
         self._changed = Event()
         self._made_room = Event()
 
@@ -39,7 +39,7 @@ class OutputBuffer:
         return max(self._limit - self._size - PIECE_OVERHEAD, 0)
 
     def put(self, stream: Stream, parts: Sequence[bytes | memoryview]) -> None:
-        """Append one stream's bytes, which are copied; never waits."""
+        """Append bytes of one stream, which are copied. Never waits."""
         data = b"".join(parts)
         self._pieces.append((stream, data))
         self._size += len(data) + PIECE_OVERHEAD
@@ -52,18 +52,18 @@ class OutputBuffer:
         return bool(self.room)
 
     def abort(self) -> None:
-        """Give up what was not taken yet."""
+        """Drop the remaining output."""
         self.aborted = True
         self._changed.set()
 
     def flow_changed(self) -> None:
-        """Have the flow control looked at again."""
+        """Make ``take`` look at the flow control again."""
         self._changed.set()
 
     def take(self) -> tuple[Stream, list[bytes]] | None:
-        """Wait while output is held; then take what there is of one stream: at most JOIN bytes, or one larger piece.
+        """Wait while output is held. Then take the next bytes of one stream: at most JOIN, or one larger piece.
 
-        It counts until the next call. Returns None if there is nothing, and after ``abort``.
+        They take room until the next call. Returns None if there is nothing, and after ``abort``.
         """
         self._size -= self._taken
         self._taken = 0

@@ -1,4 +1,4 @@
-"""The way of output: from the engine to the client."""
+"""Passes output on from the engine to the client."""
 
 from collections.abc import Callable, Sequence
 
@@ -18,8 +18,8 @@ from dockerexec_ws.session.output import OutputBuffer
 class OutputPump:
     """Reads the output of a process and sends it to the client, directly or through ``buffer``.
 
-    *limit* is the most bytes to hold. *over* tells whether the session has ended. *delivered* is called when the client
-    has been sent all output and the exit code.
+    *limit* is how many bytes to hold at most. *over* tells whether the session has ended. *delivered* is called when
+    the client has been sent all output and the exit code.
     """
 
     def __init__(
@@ -35,16 +35,16 @@ class OutputPump:
         delivered: Callable[[], None],
     ) -> None:
         self.exit_code: int | None = None
-        """The process's exit code (0 to 255), once the engine has told it."""
+        """The process's exit code (0 to 255) when the engine has told it, else None."""
         self._channel = channel
         self._codec = codec
         self._flow = flow
         self._limits = limits
         self._over = over
         self._delivered = delivered
-        self._read_size = min(READ_SIZE, limit // 4)  # the connection holds as much, which it has sent in part
+        self._read_size = min(READ_SIZE, limit // 4)  # the channel holds as much again: a message sent in part
         self.buffer = OutputBuffer(flow, limit - self._read_size)
-        """Output that the client has not taken."""
+        """Output that waits for the client."""
         self._writer = OnDemand(spawn, self._write)
 
     def read(self, process: Exec) -> None:
@@ -56,12 +56,12 @@ class OutputPump:
             if kept is not parts:
                 raise self._limits.output_exceeded()
         self.exit_code = process.exit_code()
-        # At once, not when the client has taken its output: unread bytes hold up every other exec of the container.
+        # At once, not when the client has taken its output: unread bytes delay every other exec of the container.
         process.close()
         self._wake_writer()
 
     def send(self, stream: Stream, parts: Sequence[memoryview]) -> None:
-        """Send output at once if nothing has to wait, else put it into the buffer."""
+        """Send output at once if nothing waits before it, else put it into the buffer."""
         may_send = self._writer.idle and not self._flow.output_held and not self.buffer.aborted
         if may_send and self._channel.send_at_once(self._codec.encode_output(stream, parts)):
             return
@@ -69,7 +69,7 @@ class OutputPump:
         self._wake_writer()
 
     def join(self) -> None:
-        """Wait until the client has been sent what there is."""
+        """Wait until the client has been sent all output."""
         self._writer.join()
 
     def _wake_writer(self) -> None:
@@ -84,4 +84,4 @@ class OutputPump:
                 self._channel.send(self._codec.encode(Stopped(self.exit_code)))
                 self._delivered()
         except ConnectionClosedError:
-            pass  # the reader of the client's messages finds out how
+            pass  # the greenlet that reads the client's messages ends the session

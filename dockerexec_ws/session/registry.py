@@ -22,10 +22,10 @@ class Registry:
 
     def __init__(self, settings: Settings, observers: Observers) -> None:
         self._observers = observers
-        self._running: dict[Session, float] = {}  # and when each began
+        self._running: dict[Session, float] = {}  # with the time at which each was added
         self._limits = settings.max_sessions_per_identity, settings.max_sessions_per_address
         self._starts = Rate(settings.max_starts_per_minute)
-        # Its members are the greenlets of the requests that became sessions.
+        # It holds the greenlets of the requests that became sessions.
         self._pool = Pool(settings.max_sessions)
 
     @property
@@ -47,7 +47,7 @@ class Registry:
             self._pool.discard(greenlet)
 
     def check_quotas(self, client: Client) -> None:
-        """Raise QuotaError if the client's identity, or its address, may have no further session now."""
+        """Raise QuotaError if the client's identity or address may not have another session now."""
         for key, limit, what in zip(client.quota_keys, self._limits, ("identity", "address"), strict=True):
             running = sum(key in session.client.quota_keys for session in self._running)
             if key and limit and running >= limit:
@@ -76,9 +76,9 @@ class Registry:
         self._observers.ended(session, end, duration)
 
     def join(self, timeout: float) -> bool:
-        """Wait at most *timeout* seconds for all sessions to end; return whether they did."""
+        """Wait at most *timeout* seconds for all sessions to end. Return whether they did."""
         return bool(self._pool.join(timeout=timeout))
 
     def kill(self) -> None:
-        """Cut the sessions that still run."""
+        """Kill the greenlets of the sessions that still run."""
         self._pool.kill(timeout=1.0)

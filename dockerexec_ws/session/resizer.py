@@ -1,4 +1,4 @@
-"""The terminal's size on its way from the client to the process."""
+"""Passes the terminal's size on from the client to the process."""
 
 from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.errors import EngineError
@@ -9,7 +9,7 @@ from dockerexec_ws.session.on_demand import OnDemand, Spawn
 
 
 class Resizer:
-    """Sets the last size that was asked for; an earlier one that still waits is dropped."""
+    """Sets the last size that the client asked for. An earlier one that still waits is dropped."""
 
     def __init__(self, channel: Channel, codec: Codec, spawn: Spawn) -> None:
         self._channel = channel
@@ -19,11 +19,11 @@ class Resizer:
         self._size: tuple[int, int] | None = None  # rows and columns still to be set
 
     def start(self, process: Exec) -> None:
-        """Resize the terminal of *process* from now on."""
+        """Resize the terminal of *process*. Call it before all others."""
         self._process = process
 
     def resize(self, rows: int, columns: int) -> None:
-        """Set the size soon. The client is told if that fails."""
+        """Set the size without waiting. The client is told if that fails."""
         self._size = rows, columns
         self._worker.wake()
 

@@ -1,12 +1,12 @@
-"""A session: one client, one exec, and what flows between them until one of them ends.
+"""A session: one client, one exec, and the bytes between them.
 
-The greenlet that calls ``run`` owns the others and waits for the first cause to end; then it ends the rest in order:
+The greenlet that calls ``run`` owns the others. It waits for the first cause of an end, then ends the rest in order.
 
-- ``_read_peer`` reads the client's messages. Stdin goes to ``StdinPump``, a size to ``Resizer``.
-- ``_read_engine`` has ``OutputPump`` read the process's output, and then the exit code.
+- ``_read_peer`` reads the client's messages. It passes stdin to ``StdinPump`` and sizes to ``Resizer``.
+- ``_read_engine`` makes ``OutputPump`` read the process's output, and then the exit code.
 - ``_watch_limits`` runs only if the session's time is limited.
 
-The pumps and the resizer have a greenlet of their own while something has to wait.
+The pumps and the resizer have a greenlet of their own while something waits.
 """
 
 import dataclasses
@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 TTY_OUTPUT_LIMIT = 256 * 1024
 """Bytes of output to hold at most with a tty. Held output delays what the user sees after Ctrl-C."""
 
-_MORE_THAN_PINGS = 512  # bytes between two looks
+_MORE_THAN_PINGS = 512  # bytes that were delivered between two checks
 
 SIZE_PATIENCE = 1.0
 """Seconds to wait at the start for the engine to set the terminal's size."""
@@ -68,16 +68,16 @@ class Session:
         settings: Settings,
     ) -> None:
         self.id = secrets.token_hex(8)
-        """A name for logs; not a secret and not the exec's id."""
+        """A name for logs. It is no secret, and not the exec's id."""
         self.client = client
         self.target = target
         self.argv = (*settings.wrapper_command, *request.argv)
         self.tty = tty = request.tty
         self.user = request.user
         self.ignored_messages = 0
-        """Messages of the client that had no meaning."""
+        """Number of the client's messages that were ignored because their code is unknown."""
         self.end: SessionEnd | None = None
-        """How the session ends; None as long as nothing has ended it."""
+        """How the session ends. None until something ends it."""
         self._channel = channel
         self._codec = codec_of(channel.subprotocol)
         self._engine = engine
@@ -115,25 +115,25 @@ class Session:
 
     @property
     def exit_code(self) -> int | None:
-        """The process's exit code (0 to 255), once the engine has told it."""
+        """The process's exit code (0 to 255) when the engine has told it, else None."""
         return self._output.exit_code
 
     @property
     def bytes_in(self) -> int:
-        """Bytes of stdin that were taken from the client."""
+        """Bytes of stdin from the client."""
         return self._stdin.bytes_in
 
     @property
     def bytes_out(self) -> int:
-        """Bytes of output that were handed on to the client, or held for it."""
+        """Bytes of output that were sent to the client or wait for it."""
         return self._limits.output
 
     def run(self) -> SessionEnd:
-        """Run the session. Returns when the client has been told, the connection is closed and no process is left."""
+        """Run the session to its end: the client is told, the channel is closed, and processes are ended."""
         try:
             self._guard(self._start)
             self._ended.wait()
-        except gevent.GreenletExit:  # the server that called us is going away
+        except gevent.GreenletExit:  # the server is going away
             self.shutdown()
         assert self.end is not None  # nosec B101  # for the type checker
         try:
@@ -144,7 +144,7 @@ class Session:
         return self.end
 
     def shutdown(self) -> None:
-        """End the session because the server is going away: message 201, close code 1001. Returns at once."""
+        """End the session because the server is going away (message 201, close code 1001), without waiting."""
         self._send(Shutdown())
         self._output.buffer.abort()
         self._end(SessionEnd(cause=Cause.SHUTDOWN))
@@ -176,7 +176,7 @@ class Session:
         if self.tty and size is not None and not self._engine.sizes_at_create and not self._ended.is_set():
             self._resizer.resize(*size)
             self._resizer.join(SIZE_PATIENCE)  # so that a program that has read something knows its size
-        if self._ended.is_set():  # perhaps while the size was being set: nothing may follow a 201
+        if self._ended.is_set():  # perhaps while the size was being set; nothing may follow a 201
             return
         self._send(Resume())
         self._spawn(self._read_peer)

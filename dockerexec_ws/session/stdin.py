@@ -1,16 +1,16 @@
-"""The stdin of a session on its way from the peer to the engine: held in order, small messages together."""
+"""The stdin of a session on its way from the client to the engine, in order."""
 
 from collections import deque
 from itertools import islice
 
 JOIN = 64 * 1024
-"""Bytes up to which small messages share one piece of memory: a client may send a byte at a time."""
+"""Small messages share one piece of memory of up to this many bytes, because a client may send byte by byte."""
 
-_PARTS_AT_ONCE = 16  # written at a time; of any two neighbours one has JOIN bytes at least
+_PARTS_AT_ONCE = 16  # to write; of any two neighbours, one has at least JOIN bytes
 
 
 class StdinBuffer:
-    """Bytes that were received and that the engine has not taken; how many there may be is the owner's affair."""
+    """Bytes that the client sent and the engine has not taken. The owner limits how many there are."""
 
     def __init__(self) -> None:
         self._parts: deque[bytearray | memoryview] = deque()

@@ -1,4 +1,4 @@
-"""The way of stdin: from the client's messages to the process."""
+"""Passes stdin on from the client's messages to the process."""
 
 from collections.abc import Callable
 
@@ -15,11 +15,11 @@ from dockerexec_ws.session.output import OutputBuffer
 from dockerexec_ws.session.stdin import StdinBuffer
 
 STDIN_LIMIT = 8 * 1024 * 1024
-"""Bytes of stdin that may wait for the process. Above it the client, which was sent 101 long before, is not read."""
+"""Bytes of stdin that may wait for the process. Above that, nothing is read from the client, which ignores its 101."""
 
 
 class StdinPump:
-    """Hands stdin on to the process, at once where the process takes it, else through a buffer.
+    """Passes stdin on to the process, directly if the process takes it, else through a buffer.
 
     *over* tells whether the session has ended. *output* is told when the flow control changes.
     """
@@ -36,7 +36,7 @@ class StdinPump:
         over: Callable[[], bool],
     ) -> None:
         self.bytes_in = 0
-        """Bytes of stdin that were taken from the client."""
+        """Bytes of stdin from the client."""
         self._channel = channel
         self._codec = codec
         self._flow = flow
@@ -45,17 +45,17 @@ class StdinPump:
         self._over = over
         self._process: Exec | None = None
         self._buffer = StdinBuffer()
-        self._ended = False  # by the client's message 102
-        self._broken = False  # the process takes no more
+        self._ended = False  # by message 102
+        self._broken = False  # the process takes no more stdin
         self._taken = Event()
         self._writer = OnDemand(spawn, self._write)
 
     def start(self, process: Exec) -> None:
-        """Write to *process* from now on."""
+        """Write to *process*. Call it before all others."""
         self._process = process
 
     def take(self, data: memoryview) -> None:
-        """Take a message's stdin. Waits while too much of it waits for the process."""
+        """Take the stdin of one message. Blocks while too much stdin waits for the process."""
         if self._read_only:
             self._complain("stdin: not allowed, this session is read-only")
             return
@@ -75,7 +75,7 @@ class StdinPump:
             self._taken.wait(1.0)
 
     def end(self) -> None:
-        """End the process's stdin, after all that was taken."""
+        """End the process's stdin after all that was taken."""
         if self._ended:
             self._complain("stdin is closed")
         else:
@@ -83,7 +83,7 @@ class StdinPump:
             self._writer.wake()
 
     def pass_on(self) -> None:
-        """Give the process what it takes at once, and leave the rest to the writer."""
+        """Give the process what it takes without waiting, and leave the rest to the writer."""
         if self._buffer and self._writer.idle:
             self._write_some(wait=False)
             if self._buffer:
@@ -110,7 +110,7 @@ class StdinPump:
             try:
                 size = self._process.write(parts, wait=wait)
             except EngineUnavailableError:
-                # The process or the engine is gone. The reader of the output finds out which; output may still come.
+                # The process or the engine is gone; output may still come. The greenlet that reads it finds out which.
                 self._broken = True
         if self._flow.stdin_taken(size) and not self._over():
             self._channel.send_soon(self._codec.encode(Resume()))

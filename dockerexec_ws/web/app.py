@@ -1,4 +1,4 @@
-"""The WSGI application: which request becomes a session, and how many there may be."""
+"""The WSGI application: it answers each request by a session, the page, or a refusal."""
 
 import functools
 import logging
@@ -39,30 +39,33 @@ StartResponse = Callable[..., Any]
 WSGIApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 REFUSAL_PATIENCE = 2.0
-"""Seconds that a refused peer has to take the reason and close."""
+"""Seconds that a refused client has to take the reason and close."""
 
 PAGE_TIMEOUT = 60.0
-"""Seconds within which a browser has to take each file of the page: who does not read holds nothing for ever."""
+"""Timeout, in seconds, for sending a page file. It keeps clients that never read from holding a connection open."""
 
 SHUTDOWN_TIMEOUT = 3.0
-"""Seconds within which all sessions have to end at a shutdown, beside the grace; what remains is cut."""
+"""Seconds that sessions have to end at a shutdown, in addition to the grace. After that they are cut."""
 
 _RETRY_AFTER = 5
 
 
 class App:
-    """The application, as ``create_app`` makes it of ``Settings``; nothing is asked of the engine before ``start``."""
+    """The WSGI application. It connects to the engine when it is started; until then it answers 503.
+
+    Raises SettingsError.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         container_id = settings.container_id
         if bool(container_id) == bool(settings.allow_container or settings.allow_container_label):
             raise SettingsError(
-                "give either one container for all sessions, by its name (which is not empty), or those among which "
-                "the clients choose (allow_container, allow_container_label)"
+                "Give either the name of one container for all sessions, which must not be empty, or the containers "
+                "that clients may choose (allow_container, allow_container_label)."
             )
         self.authenticators = authenticators_of(settings)
-        """The ways in which clients can tell who they are; none: only this machine gets in."""
+        """The ways in which clients can authenticate. If there are none, only clients on this machine get in."""
         self._admission = Admission(
             self.authenticators,
             allow_unauthenticated=settings.allow_unauthenticated,
@@ -71,7 +74,7 @@ class App:
             trusted_proxies=settings.trusted_proxy,
         )
         self.path = "/" + (secrets.token_urlsafe(16) if settings.path is None else settings.path.strip("/"))
-        """The path that is served, with its leading slash."""
+        """The path of the sessions, with its leading slash."""
         self._paths = Paths(self.path, containers=not container_id, page=settings.page)
         self._page = Page(token_need(self.authenticators)) if settings.page else None
         self._engine_address = engine_address(settings.docker_host, settings.docker_socket)
@@ -95,7 +98,7 @@ class App:
         self._backend: Backend | None = None  # until it has started
 
     def start(self) -> None:
-        """Connect to the engine, and begin to end what former servers left.
+        """Connect to the engine, and begin to end the processes that former servers left.
 
         Raises NotPatchedError, EngineUnavailableError, ContainerNotFoundError, SettingsError.
         """
@@ -103,7 +106,7 @@ class App:
             raise NotPatchedError
         self._backend = Backend(self._settings, self._engine_address, self._settings.container_id, self._events)
         if self._settings.allow_unauthenticated and not self.authenticators:
-            logger.warning("--allow-unauthenticated: whoever reaches this server gets in")
+            logger.warning("--allow-unauthenticated is set, so every client that reaches this server gets in")
         if self._page is not None and not self._page.is_built:
             logger.warning(UNBUILT)
 
@@ -114,20 +117,21 @@ class App:
 
     @property
     def kill_failures(self) -> int:
-        """How many sessions had ended whose processes could not be, when that was first tried."""
+        """The number of sessions whose processes could not be ended at the first attempt."""
         return self._backend.killer.failures if self._backend else 0
 
     def subscribe(self, event: str, callback: Callable[[Any], object]) -> None:
-        """Have *callback* called: on "session" with the Session, on "session added" and "session removed" with a count.
+        """Call *callback* at each *event*.
 
-        It is called in the session's greenlet; what it raises is logged and harms nothing.
+        "session" passes the Session that starts; "session added" and "session removed" pass the number of sessions. The
+        callback runs in the session's greenlet; exceptions are logged. Raises SettingsError if there is no such event.
         """
         self._events.subscribe(event, callback)
 
     def close(self, drain_timeout: float | None = None) -> None:
-        """End all sessions; new ones get 503. Idempotent.
+        """End all sessions, and answer new ones with 503. Idempotent.
 
-        For *drain_timeout* seconds, by default those of the settings, running ones may end by themselves.
+        Running sessions have *drain_timeout* seconds, by default those of the settings, to end by themselves.
         """
         self._draining = True
         if self._backend is not None:
@@ -142,11 +146,11 @@ class App:
         for session in registry.running:
             session.shutdown()
         if not registry.join(SHUTDOWN_TIMEOUT + self._settings.grace):
-            logger.error("%d sessions did not end in time and are cut", len(registry.running))
+            logger.error("%d sessions did not end in time; their connections are cut", len(registry.running))
             registry.kill()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request; that of a session when the session is over."""
+        """Answer one request. If it becomes a session, return when the session is over."""
         carrier = carrier_of(environ)
         environ[LOCAL_ADDRESS] = carrier.local_address
         try:
@@ -159,7 +163,7 @@ class App:
                 start_response(answer.status, answer.headers)
                 return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
             if self._paths.choice(environ) is None:
-                raise RefusedError(404, "There is nothing here.")
+                raise RefusedError(404, "There is nothing at this path. Check the URL.")
             client = self._admit(backend, environ)
             websocket = self._upgrade(environ, carrier)
         except RefusedError as refusal:
@@ -175,19 +179,19 @@ class App:
         """Answer a browser that does not ask for a session. Raises RefusedError."""
         below = self._paths.page(environ)
         if below is None:
-            raise RefusedError(404, "There is nothing here.")
+            raise RefusedError(404, "There is nothing at this path. Check the URL.")
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            raise RefusedError(405, "There is nothing but GET and HEAD.", [("Allow", "GET, HEAD")])
+            raise RefusedError(405, "This path answers only GET and HEAD requests.", [("Allow", "GET, HEAD")])
         if below == POLICY:
-            # Another site's page could have its visitors' addresses locked out by what would count as their failures.
+            # Otherwise another site's page could lock its visitors out, because each request would count as a failure.
             if environ.get("HTTP_SEC_FETCH_SITE", "none") not in ("same-origin", "none"):
-                raise RefusedError(403, "This is for the page of this server.")
+                raise RefusedError(403, "Only the page of this server may ask for this.")
             return policy_answer(self._offer(backend.targets, self._admit(backend, environ)))
-        self._admission.check(environ)  # who it is does not matter: the page is where a token is entered
+        self._admission.check(environ)  # without authentication, because the page is where users enter a token
         return page.answer(below, environ)
 
     def _offer(self, targets: Targets, client: Client) -> dict[str, object]:
-        """Return what *client* may ask for, for the page."""
+        """Tell the page what *client* may ask for."""
         commands, any_command = offered_commands(self._policy, client.narrowing)
         return {
             "identity": client.name,
@@ -200,7 +204,7 @@ class App:
         }
 
     def _admit(self, backend: Backend, environ: Environ) -> Client:
-        """Let pass what may become a session, and tell whose; raises RefusedError."""
+        """Return the client that a request comes from, if it may have a session. Raises RefusedError."""
         if self._draining:
             raise _unavailable("The server is going away.")
         try:
@@ -212,7 +216,7 @@ class App:
             raise
 
     def serves(self, environ: Environ) -> bool:
-        """Whether a request is for the application's path, or for what it has below: of the page, or containers."""
+        """Whether the application answers a request: its path is that of sessions, a container or the page."""
         return self._paths.page(environ) is not None or self._paths.choice(environ) is not None
 
     def _refuse(self, websocket: WebSocket, text: str, close_code: int) -> None:
@@ -242,11 +246,11 @@ class App:
         self._refuse(websocket, str(error), error.close_code)
 
     def _make_session(self, backend: Backend, environ: Environ, websocket: WebSocket, client: Client) -> Session:
-        """Decide on what a client asks for, before anything is created. Raises DockerExecError."""
+        """Check what a client asks for, then make its session and register it. Raises DockerExecError."""
         request = client.narrowing.apply(parse_request(environ.get("QUERY_STRING", "")))
         self._policy.check(request)
         target = backend.targets.find(self._paths.choice(environ) or "", client.narrowing.containers)
-        backend.registry.check_quotas(client)  # from here on nothing else runs until the session counts
+        backend.registry.check_quotas(client)  # no other greenlet may run from here until the session counts
         backend.instance.uses(target.reference)
         session = Session(
             websocket,
@@ -268,11 +272,11 @@ def _unavailable(text: str) -> RefusedError:
 
 
 class Mount:
-    """An application beside another one: ``app`` at its path, *wsgi_app* everywhere else; made by ``mount``."""
+    """Two applications under one server: ``app`` at its path, *wsgi_app* everywhere else. Made by ``mount``."""
 
     def __init__(self, wsgi_app: WSGIApp, app: App) -> None:
         self.app = app
-        """The application that serves the sessions: its path, events and ``close``."""
+        """The application that serves the sessions. It has the path, the events and ``close``."""
         self._wsgi_app = wsgi_app
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

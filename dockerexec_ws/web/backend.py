@@ -48,7 +48,7 @@ class Backend:
             self.targets, containers = self._targets(container_id, audited=bool(audit))
             # Last, because nothing may fail once this server has taken over what former servers left.
             self.instance = self._register(stack, containers)
-            """This server, as its successors will know it."""
+            """This server, as its successors see it."""
             self._stack = stack.pop_all()
 
     def close(self) -> None:
@@ -56,7 +56,7 @@ class Backend:
         self._stack.close()
 
     def _targets(self, container_id: str | None, *, audited: bool) -> tuple[Targets, tuple[str, ...]]:
-        """Return what commands can be run in, and the containers, by name or id, that are known already."""
+        """Return where commands can run, and the containers, by name or id, that are known already."""
         settings = self._settings
         if not container_id:
             allowed = AllowedContainers(
@@ -71,9 +71,9 @@ class Backend:
         return fixed, (container_id, fixed.state.id)
 
     def _register(self, stack: contextlib.ExitStack, containers: tuple[str, ...]) -> Instance:
-        """Make this server known to its successors, and end what its predecessors left. Raises SettingsError.
+        """Make this server known to its successors, and end the processes that former servers left.
 
-        *stack* releases what was registered or taken over.
+        *stack* releases what was registered or taken over. Raises SettingsError.
         """
         settings = self._settings
         if settings.on_disconnect == "leave":
@@ -84,7 +84,9 @@ class Backend:
         except SettingsError as error:
             if settings.state_dir is not None:
                 raise
-            logger.warning("if this server is killed, nobody will end what its sessions leave: %s", error)
+            logger.warning(
+                "if this server is killed, no other server will end the processes of its sessions: %s", error
+            )
             return Instance.unregistered()
         stack.callback(self._unregister, instance)
         for former in Instance.former(state_dir, self.engine.address):

@@ -76,7 +76,7 @@ class Page:
         """Answer a request for what is *below* the application's path. Raises RefusedError: 404, 503."""
         file = self._files.get(below)
         if file is None and below.startswith(ASSETS):
-            raise RefusedError(404, "There is nothing here.")
+            raise RefusedError(404, "There is nothing at this path. Check the URL.")
         if not self.is_built:
             raise RefusedError(503, UNBUILT, [("Cache-Control", "no-store")])
         if file is None:

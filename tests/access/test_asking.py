@@ -372,7 +372,7 @@ def test_the_audit_log(serve, container, docker_api, tmp_path):
     assert (end["ending"], end["processes_left"]) == ("the process exited", None)
     assert 0 < end["duration"] < 10
     assert (vanished["session"], vanished["exit_code"]) == (second["session"], None)
-    assert (vanished["ending"], vanished["processes_left"]) == ("the peer is gone", False)
+    assert (vanished["ending"], vanished["processes_left"]) == ("the client is gone", False)
     assert refusal["event"] == "refusal"
     assert (refusal["identity"], refusal["origin"]) == (None, "http://evil.example")
 

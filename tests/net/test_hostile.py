@@ -71,11 +71,11 @@ UPGRADE = {
 # The only words that a stranger may be told, beside what gevent answers to what is no request.
 REFUSALS = {
     b"",
-    b"There is nothing here.\n",
+    b"There is nothing at this path. Check the URL.\n",
     b"Authentication is needed.\n",
     b"Too many failures to authenticate.\n",
     b"This server does not go by that host name (--allow-host).\n",
-    b"There is nothing but GET and HEAD.\n",
+    b"This path answers only GET and HEAD requests.\n",
     f"{UNBUILT}\n".encode(),
 }
 # And what is the same for everybody, to be looked at with the token that one has.

@@ -58,5 +58,5 @@ def test_an_error_may_have_its_own_close_code():
 
 
 def test_an_ending_is_described_by_its_text_or_its_cause():
-    assert SessionEnd(cause=Cause.PEER_GONE).description == "the peer is gone"
+    assert SessionEnd(cause=Cause.PEER_GONE).description == "the client is gone"
     assert SessionEnd(cause=Cause.FAILED, text="no engine").description == "no engine"

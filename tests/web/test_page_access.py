@@ -36,7 +36,7 @@ def test_a_stranger_with_the_wrong_path_learns_nothing(serve):
     server = serve(path="x")
     base = server.url[: -len("/x")]
     answers = {get(base, path, host=host)[1] for path in ("/", "/y/-/policy.json") for host in ("evil.example", None)}
-    assert answers == {b"There is nothing here.\n"}
+    assert answers == {b"There is nothing at this path. Check the URL.\n"}
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_a_file_that_the_browser_has_is_not_sent_again(server):
 )
 def test_nothing_else_is_there(server, name):
     response, body = get(server.url, f"/-/{name}")
-    assert (response.status, body) == (404, b"There is nothing here.\n")
+    assert (response.status, body) == (404, b"There is nothing at this path. Check the URL.\n")
 
 
 def test_who_does_not_read_is_not_waited_for_for_ever(server, monkeypatch, caplog, capfd):

@@ -30,7 +30,7 @@ def test_mounted_beside_a_flask_application(docker_host, container):
         assert b'"./-/page.js"' in get(url, "/")[1]
         assert get(url, "/-/page.js")[1] == (SOURCES / "page.js").read_bytes()
         assert policy(url)["tty"] is True
-        assert get(url, "/-/nothing")[1] == b"There is nothing here.\n"
+        assert get(url, "/-/nothing")[1] == b"There is nothing at this path. Check the URL.\n"
         for theirs in ("shells", "shell/-", "shell/page"):
             assert get(url[: -len("shell")], theirs)[1] == f"theirs: {theirs}".encode()
         assert Transcript(Peer(url.replace("http", "ws"), "true")).exit_code == 0

@@ -82,7 +82,7 @@ def refuses_in_the_servers_words(url):
         run(url, [])
     with raises(SessionRefused, "user: not allowed"):
         run(url, ["id"], user="daemon")
-    with raises(SessionRefused, "There is nothing here."):
+    with raises(SessionRefused, "There is nothing at this path. Check the URL."):
         run(url + "y", ["true"])
 
 
