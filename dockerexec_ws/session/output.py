@@ -34,6 +34,11 @@ class OutputBuffer:
         self._made_room = Event()
 
     @property
+    def size(self) -> int:
+        """How many bytes are held, those that ``take`` returned last included."""
+        return self._size
+
+    @property
     def room(self) -> int:
         """How many bytes may be put, in one piece."""
         return max(self._limit - self._size - PIECE_OVERHEAD, 0)

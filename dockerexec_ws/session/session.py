@@ -119,6 +119,16 @@ class Session:
         return self._output.exit_code
 
     @property
+    def stdin_waiting(self) -> int:
+        """Bytes of stdin that wait for the process."""
+        return self._flow.stdin_pending
+
+    @property
+    def output_waiting(self) -> int:
+        """Bytes of output that wait for the client, with what it takes to hold them."""
+        return self._output.buffer.size
+
+    @property
     def bytes_in(self) -> int:
         """Bytes of stdin from the client."""
         return self._stdin.bytes_in

@@ -110,10 +110,16 @@ class FakeChannel:
 
 
 class FakeStream:
-    """The stream of an exec: its process writes what ``process_writes`` says; what it reads is in ``stdin``."""
+    """The stream of an exec: its process writes what ``process_writes`` says; what it reads is in ``stdin``.
+
+    The process reads nothing while ``reads`` is not set. ``parts`` counts the parts in which stdin was written.
+    """
 
     def __init__(self):
         self.stdin = b""
+        self.parts = 0
+        self.reads = Event()
+        self.reads.set()
         self.stdin_ended = False
         self.closed = False
         self._output = Queue()
@@ -124,17 +130,22 @@ class FakeStream:
     def process_exits(self):
         self._output.put(b"")
 
-    def breaks_off(self):
-        self._output.put(None)
+    def breaks_off(self, error=None):
+        self._output.put(error or EngineUnavailableError("the connection to the engine broke off"))
 
     def read(self, _size):
         data = self._output.get()
-        if data is None:
-            raise EngineUnavailableError("the connection to the engine broke off")
+        if isinstance(data, Exception):
+            raise data
         return memoryview(data)
 
     def write(self, parts, *, wait=True):
+        if not self.reads.is_set():
+            if not wait:
+                return 0
+            self.reads.wait()
         self.stdin += b"".join(parts)
+        self.parts += len(parts)
         return sum(map(len, parts))
 
     def half_close(self):
@@ -148,7 +159,7 @@ class FakeStream:
 class FakeEngine:
     """An engine with one exec, whose process exits with *exit_code*.
 
-    ``create`` and ``start`` are called when the exec is created and started: they may raise, or wait.
+    ``create``, ``start`` and ``resize`` are called when the engine is asked for that. They may raise, or wait.
     """
 
     sizes_at_create = True
@@ -158,7 +169,7 @@ class FakeEngine:
         self.stream = FakeStream()
         self.options = None
         self.sizes = []
-        self.create = self.start = lambda: None
+        self.create = self.start = self.resize = lambda: None
         self._state = ExecState("c0ffee", running=False, exit_code=exit_code, pid=1)
 
     def create_exec(self, container, argv, **options):
@@ -174,6 +185,7 @@ class FakeEngine:
         return self._state
 
     def resize_exec(self, _exec_id, rows, columns):
+        self.resize()
         self.sizes.append((rows, columns))
 
 

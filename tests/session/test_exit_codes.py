@@ -2,7 +2,6 @@
 
 import pytest
 
-from dockerexec_ws.engine.exec import Exec
 from tests.conftest import processes, wait_until
 from tests.peer import Peer, Transcript
 from tests.session.commands import run
@@ -42,20 +41,6 @@ def test_a_background_child_that_keeps_stdout_open_delays_the_end_by_2_s_only(se
     ) as peer:
         Transcript(peer)
     wait_until(lambda: processes(docker_api, container) == [])
-
-
-def test_an_exit_code_of_a_failed_sessions_killed_process_is_not_told(server, monkeypatch):
-    """The last word is the 202: the code would be our own signal's."""
-
-    def fail(*_):
-        raise RuntimeError
-
-    monkeypatch.setattr(Exec, "resize", fail)
-    with Peer(server.url, "sleep", "1000", tty=True).ready() as peer:
-        peer.resize(1, 1)
-        transcript = Transcript(peer)
-    assert transcript.messages == [b"\xcainternal error"]
-    assert transcript.close_code == 1011
 
 
 def test_a_container_stopped_in_mid_session_ends_it_by_137(serve, own_container, docker_api):

@@ -104,7 +104,7 @@ def test_more_than_the_bound_after_the_exit_is_a_background_childs(serve, contai
     peer.pause()
     (session,) = server.sessions
     wait_until(lambda: session.exit_code == 7)
-    assert session._output.buffer._size < 25 * 1024 * 1024
+    assert session.output_waiting < 25 * 1024 * 1024
     peer.resume()
     transcript = peer.transcript()
     assert (transcript.exit_code, transcript.close_code) == (7, 1000)

@@ -3,8 +3,6 @@
 import pytest
 
 from dockerexec_ws import DockerExecServer
-from dockerexec_ws.session import session as session_module
-from dockerexec_ws.session.output_pump import OutputPump
 from tests.peer import Peer, Transcript
 from tests.standin import StandInEngine, frame
 
@@ -93,21 +91,3 @@ def test_a_start_that_opens_no_stream(tmp_path):
         transcript = Transcript(peer)
     assert transcript.errors == ["the engine did not open the stream of an exec"]
     assert transcript.close_code == 1011
-
-
-def test_a_fault_at_the_start_ends_the_session_too(run, monkeypatch, caplog):
-    monkeypatch.setattr(session_module.Exec, "start", lambda _: 1 / 0)
-    transcript = run(states=[UNKNOWN])
-    assert transcript.errors == ["internal error"]
-    assert transcript.close_code == 1011
-
-
-def test_a_fault_of_our_own_ends_the_session_without_details(run, monkeypatch, caplog):
-    def fail(*_):
-        raise RuntimeError("a secret of the server's")
-
-    monkeypatch.setattr(OutputPump, "send", fail)
-    transcript = run(stream=KILLED + frame(1, b"output"), states=[ENDED])
-    assert transcript.errors == ["internal error"]
-    assert transcript.close_code == 1011
-    assert "a secret of the server's" in caplog.text

@@ -3,65 +3,11 @@
 import gevent
 import pytest
 
-from dockerexec_ws.access.request import ExecRequest
 from dockerexec_ws.errors import EngineError, EngineTimeoutError
 from dockerexec_ws.session.ending import Cause
-from dockerexec_ws.session.session import Session
-from dockerexec_ws.settings.settings import Settings
 from tests.conftest import wait_until
-from tests.session.fakes import TARGET, FakeChannel, FakeEngine, FakeKiller, client_of
-
-MARKER = "MARKER=1"
-READY, PAUSE, STDIN_END = b"\x64", b"\x65", b"\x66"
-LEFT, ENDED, MAY_BE_LEFT = None, False, True
-
-
-class Harness:
-    """A session with fakes; it runs in a greenlet of its own."""
-
-    def __init__(self, *, tty=False, size=None, exit_code=0, killer=None, **options):
-        self.channel = FakeChannel()
-        self.engine = FakeEngine(exit_code=exit_code)
-        self.killer = killer or FakeKiller()
-        self.stream = self.engine.stream
-        self.session = Session(
-            self.channel,
-            self.engine,
-            self.killer,
-            MARKER,
-            client=client_of(),
-            target=TARGET,
-            request=ExecRequest(argv=("true",), tty=tty, size=size),
-            settings=Settings.of("web", options),
-        )
-        self.greenlet = None
-
-    def start(self):
-        self.greenlet = gevent.spawn(self.session.run)
-        return self
-
-    def ready(self):
-        self.start()
-        wait_until(lambda: self.channel.sent[:1] == [READY])
-        return self
-
-    def end(self):
-        """The session's end, when it is over."""
-        return self.greenlet.get(timeout=10)
-
-
-@pytest.fixture
-def make():
-    """A function that makes a harness; no session is left running at the end."""
-    made = []
-
-    def make(**options):
-        made.append(Harness(**options))
-        return made[-1]
-
-    yield make
-    gevent.killall([harness.greenlet for harness in made if harness.greenlet is not None])
-
+from tests.session.fakes import TARGET, FakeKiller
+from tests.session.harness import ENDED, LEFT, MARKER, MAY_BE_LEFT, PAUSE, READY, STDIN_END, raising
 
 # The way of the bytes
 
@@ -95,6 +41,19 @@ def test_output_and_exit_code_wait_while_the_client_pauses(make):
     harness.channel.client_sends(READY)
     assert harness.end().cause is Cause.EXITED
     assert harness.channel.sent == [READY, b"\x01held", b"\xc8\x00"]
+
+
+def test_many_small_messages_cost_what_they_weigh(make):
+    """Empty ones nothing, and those of a byte no object each."""
+    harness = make().ready()
+    harness.stream.reads.clear()
+    harness.channel.client_sends(b"\0" + bytes(1_000_000), *[b"\0", b"\0x"] * 10_000, b"\x03")
+    wait_until(lambda: harness.session.ignored_messages == 1)
+    assert harness.session.stdin_waiting == 1_010_000
+    harness.stream.reads.set()
+    wait_until(lambda: harness.session.stdin_waiting == 0)
+    assert harness.stream.stdin == bytes(1_000_000) + 10_000 * b"x"
+    assert harness.stream.parts < 10
 
 
 def test_complaints_do_not_end_a_session(make):
@@ -200,6 +159,30 @@ def test_a_failure_delivers_the_output_to_a_slow_client(make):
     assert harness.channel.closed == (1011, None)
 
 
+def test_the_exit_code_of_a_process_that_the_server_killed_is_not_told(make):
+    """The last word is the 202, because the code is that of the server's own signal."""
+
+    def end():
+        harness.stream.process_exits()
+        return wait_until(lambda: harness.session.exit_code == 137)
+
+    harness = make(tty=True, exit_code=137, killer=FakeKiller(end)).ready()
+    harness.engine.resize = raising(RuntimeError("a fault"))
+    harness.channel.client_sends(b"\x32\x01\x00\x01\x00")
+    assert harness.end().exit_code is None
+    assert harness.channel.sent == [READY, b"\xcainternal error"]
+    assert harness.channel.closed == (1011, None)
+
+
+def test_a_fault_of_our_own_is_told_without_details(make, caplog):
+    harness = make().ready()
+    harness.stream.breaks_off(RuntimeError("a secret of the server's"))
+    assert harness.end().cause is Cause.FAILED
+    assert harness.channel.sent == [READY, b"\xcainternal error"]
+    assert harness.channel.closed == (1011, None)
+    assert "a secret of the server's" in caplog.text
+
+
 def test_the_first_cause_wins(make):
     harness = make().ready()
     harness.session.shutdown()
@@ -229,13 +212,6 @@ def test_a_fault_of_the_killer_is_not_taken_for_success(make):
 
 
 # The start
-
-
-def raising(error):
-    def raises():
-        raise error
-
-    return raises
 
 
 def test_an_exec_that_the_engine_does_not_create(make):
@@ -277,4 +253,5 @@ def test_a_fault_at_the_start_is_told_without_details(make, caplog):
     harness.engine.create = raising(RuntimeError("a secret of the server's"))
     harness.start().end()
     assert harness.channel.sent == [b"\xcainternal error"]
+    assert harness.channel.closed == (1011, None)
     assert "a secret of the server's" in caplog.text
