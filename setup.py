@@ -1,4 +1,4 @@
-"""What setup.cfg cannot say: the libraries of the browser page, which npm fetches when the package is built."""
+"""Builds the browser page: npm fetches its libraries when the package is built. The rest is in setup.cfg."""
 
 import json
 import shutil
@@ -16,8 +16,8 @@ TIMEOUT = 300  # seconds
 
 class BuildPage(Command):
     description = "fetch the libraries of the browser page with npm"
-    user_options = []  # noqa: RUF012  # as setuptools has it
-    editable_mode = False  # setuptools sets it, for `pip install --editable`
+    user_options = []  # noqa: RUF012  # setuptools defines it as a list
+    editable_mode = False  # setuptools sets it to True for `pip install --editable`
 
     def initialize_options(self):
         self.build_lib = None
@@ -36,14 +36,14 @@ class BuildPage(Command):
 
     def run(self):
         target = self._target()
-        shutil.rmtree(target, ignore_errors=True)  # what a former build left may be of other versions
-        # Not in the source folder, which may be read-only, and in which nothing but the result is wanted.
+        shutil.rmtree(target, ignore_errors=True)  # an earlier build may have left other versions
+        # Not in the source folder: it may be read-only, and only the result belongs there.
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             for file in LOCKED:
                 shutil.copy(PAGE / file, folder)
             if fault := _install(folder):
-                self.warn(f"the browser page is left out, all else works: {fault}")
+                self.warn(f"the browser page is left out, and everything else works: {fault}")
                 return
             target.mkdir(parents=True)
             for package in json.loads((PAGE / "package.json").read_text())["dependencies"]:
@@ -54,10 +54,10 @@ class BuildPage(Command):
 
 
 def _install(folder):
-    """Install the locked packages in *folder*; returns what went wrong, if anything."""
+    """Install the locked packages in *folder*. Return the fault, or None."""
     npm = shutil.which("npm")
     if npm is None:
-        return "there is no npm; install Node.js with npm, then the package again"
+        return "npm was not found; install Node.js with npm, then this package again"
     command = [npm, "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"]
     try:
         done = subprocess.run(
@@ -76,7 +76,7 @@ def _install(folder):
 
 
 def _copy(package, target):
-    """Copy what a browser loads of *package*, each file with the licence that goes with it."""
+    """Copy the files of *package* that a browser loads, and its licence."""
     name = package.name
     shutil.copy(package / "lib" / f"{name}.mjs", target)
     shutil.copy(package / "LICENSE", target / f"{name}.LICENSE")
@@ -85,7 +85,7 @@ def _copy(package, target):
 
 
 class Build(build):
-    sub_commands = [*build.sub_commands, ("build_page", None)]  # noqa: RUF012  # as setuptools has it
+    sub_commands = [*build.sub_commands, ("build_page", None)]  # noqa: RUF012  # setuptools defines it as a list
 
 
 setup(cmdclass={"build": Build, "build_page": BuildPage})

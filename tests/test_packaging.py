@@ -161,7 +161,7 @@ def test_without_npm_all_but_the_page_is_built_which_is_said(source, tmp_path):
     (stale / "stale.mjs").touch()
     command = [sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path, "."]
     said = run(*command, cwd=source, PATH=without_npm(tmp_path / "bin"))
-    assert "the browser page is left out, all else works: there is no npm; install Node.js" in said
+    assert "the browser page is left out, and everything else works: npm was not found; install" in said
     (wheel,) = tmp_path.glob("*.whl")
     assert files_of(wheel) == own_files(source)
 
@@ -176,7 +176,7 @@ def test_an_npm_that_fails_or_hangs_holds_nothing_up(source, tmp_path, npm):
     (tmp_path / "npm").chmod(0o755)
     command = [sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path, "."]
     said = run(*command, cwd=copy, PATH=f"{tmp_path}:{os.environ['PATH']}")
-    assert "the browser page is left out, all else works: npm could not install its libraries" in said
+    assert "the browser page is left out, and everything else works: npm could not install its libraries" in said
     assert ("no registry" in said) == ("no registry" in npm)
     (wheel,) = tmp_path.glob("*.whl")
     assert files_of(wheel) == own_files(source)

@@ -1,24 +1,24 @@
 /**
- * When the server is to pause its output, and to go on: it keeps a fast program from filling the memory, and short what
- * waits on the way.
+ * Flow control of the output: it decides when the server pauses and when it resumes, so that a fast program neither fills
+ * the memory nor delays the answer to a key.
  *
- * A browser holds any amount before it hands it out, and so do the kernels between. How much that is, and with it how
- * long a key's answer has to wait behind it, is told by nothing but that more keeps coming: so the server is paused
- * after each burst, until all of that has arrived and is dealt with.
+ * A browser buffers any amount before it delivers it, and so do the kernels in between. Nothing tells how much they hold,
+ * except that more keeps coming. So the page pauses the server after each burst, until the whole burst has arrived and
+ * been consumed.
  */
 
-/** The server is paused when it has sent more bytes than this without a moment's rest, ... */
+/** The page pauses the server when this many bytes have come without a rest. */
 export const LONGEST_BURST = 256 * 1024;
-/** ... and goes on when they are consumed, and nothing more has come for as many milliseconds as this. */
+/** The page resumes the server when all is consumed and nothing has come for this long, in milliseconds. */
 export const REST = 15;
 
-/** The output of one session, counted. */
+/** Counts the output of one session. */
 export class OutputFlow {
   #pause;
   #resume;
   #pausing = false;
-  #outstanding = 0; // bytes that are not consumed
-  #burst = 0; // bytes that came one after the other
+  #outstanding = 0; // bytes not consumed yet
+  #burst = 0; // bytes since the last rest
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #resting;
 
@@ -31,7 +31,7 @@ export class OutputFlow {
     this.#resume = resume;
   }
 
-  /** @param {number} length bytes that came */
+  /** @param {number} length bytes that have arrived */
   received(length) {
     clearTimeout(this.#resting);
     this.#outstanding += length;
@@ -41,7 +41,7 @@ export class OutputFlow {
     this.#pause();
   }
 
-  /** @param {number} length bytes that have been dealt with */
+  /** @param {number} length bytes that have been consumed */
   consumed(length) {
     this.#outstanding -= length;
     if (this.#outstanding === 0) this.#awaitRest();
@@ -51,8 +51,8 @@ export class OutputFlow {
     const begin = performance.now();
     clearTimeout(this.#resting);
     this.#resting = setTimeout(() => {
-      // A timer that is late tells of other work: what came meanwhile may not have been handed out yet. (In a tab that
-      // nobody sees each one is late.)
+      // A late timer means that the browser was busy, and may not have delivered what arrived meanwhile. In a hidden tab
+      // every timer is late.
       const late = performance.now() - begin > 2 * REST;
       if (late && globalThis.document?.visibilityState === "visible") this.#awaitRest();
       else this.#rest();

@@ -1,4 +1,4 @@
-/** What is to run, as the form has it: filled in by the policy and by the link, started by nobody but the user. */
+/** The form for the command. The policy and a link can fill it in; only the user can start a session with it. */
 
 import { quote, split, UnfinishedError } from "./words.js";
 
@@ -25,10 +25,10 @@ export class CommandForm {
   }
 
   /**
-   * Take over what the page's address asks for; it is shown, and nothing more.
+   * Fill the form in from the page's address. Nothing is started.
    * @param {URLSearchParams} query
    * @param {string} container "" for none
-   * @returns {boolean} whether there was anything
+   * @returns {boolean} whether the address filled anything in
    */
   fillFromLink(query, container) {
     const command = query.getAll("command");
@@ -45,12 +45,12 @@ export class CommandForm {
     return this.#hasMore() || command.length > 0 || tty !== null;
   }
 
-  /** What would run must be seen, not only what it is called. */
+  /** Unfold the further fields if one is filled in: the user must see all of what would run. */
   showMore() {
     element("#more").open = this.#hasMore();
   }
 
-  /** @returns {boolean} whether there is something in the fields that are folded away */
+  /** @returns {boolean} whether a further field is filled in */
   #hasMore() {
     return [this.#user, this.#workdir, this.#env].some(({ value }) => value !== "");
   }
@@ -68,7 +68,7 @@ export class CommandForm {
       if (!this.#hasPolicy && !this.#line.value && first) this.#line.value = quote(first);
     } else {
       const { value } = this.#choice;
-      // A linked command that is none of them stays to be seen; the server refuses it.
+      // Show the link's command even if the policy does not list it. The server refuses it.
       const lines = new Set([...(this.#linkedCommand ? [this.#linkedCommand] : []), ...policy.commands].map(quote));
       this.#choice.replaceChildren(...Array.from(lines, (line) => new Option(line, line)));
       if (lines.has(value)) this.#choice.value = value;
@@ -78,12 +78,12 @@ export class CommandForm {
     this.#hasPolicy = true;
   }
 
-  /** @returns {string} the container that was chosen; "" for the server's only one */
+  /** @returns {string} the chosen container; "" for the server's only one */
   get container() {
     return this.#container.disabled ? "" : this.#container.value.trim();
   }
 
-  /** @returns {import("./opening.js").ExecRequest | undefined} undefined: the user is told what is missing */
+  /** @returns {import("./opening.js").ExecRequest | undefined} undefined if something is missing, which the form then tells the user */
   request() {
     /** @type {string[]} */
     let command;
@@ -109,7 +109,7 @@ export class CommandForm {
     };
   }
 
-  /** @param {boolean} on while something runs it cannot be changed */
+  /** @param {boolean} on false while a session runs */
   setEnabled(on) {
     element("#more").open &&= on;
     for (const field of [this.#line, this.#choice, this.#container, this.#user, this.#workdir, this.#env]) {

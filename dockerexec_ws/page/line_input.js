@@ -1,15 +1,15 @@
-/** Typing without a tty: nobody but the page shows what is typed, and it is sent a line at a time. */
+/** Typing without a tty. No terminal driver echoes or edits, so the page does both, and sends whole lines. */
 
 /**
  * @typedef {object} LineActions
- * @property {(text: string) => void} echo show
- * @property {() => void} eraseLast take the last character back that was shown
+ * @property {(text: string) => void} echo show what was typed
+ * @property {() => void} eraseLast remove the last character that was shown
  * @property {(text: string) => void} send
- * @property {() => void} end Ctrl-D: the end of stdin
- * @property {() => void} interrupt Ctrl-C: there is no terminal that would make a signal of it
+ * @property {() => void} end end stdin (Ctrl-D)
+ * @property {() => void} interrupt Ctrl-C, which no terminal turns into a signal
  */
 
-/** The line that is being typed. */
+/** The line that the user is typing. */
 export class LineInput {
   #actions;
   /** @type {string[]} its characters */
@@ -20,9 +20,9 @@ export class LineInput {
     this.#actions = actions;
   }
 
-  /** @param {string} data as the terminal gives it */
+  /** @param {string} data as it comes from the terminal */
   type(data) {
-    // Arrows and other keys, and the terminal's own answers, are nothing that a line is made of.
+    // Ignore escape sequences: arrows, other keys without a character, and the terminal's own answers.
     if (data.startsWith("\x1b")) return;
     let echo = "";
     let lines = "";

@@ -22,7 +22,7 @@ export class LinkWarning {
 
   /** @param {string} words all that was filled in: the fields may show no more than a harmless beginning */
   warn(words) {
-    this.#text = `A link filled in what is to run: look at it before you connect. ${words}`.trim();
+    this.#text = `A link filled in the form. Check it before you connect${words ? `: ${words}` : "."}`;
     this.#hold();
   }
 

@@ -1,11 +1,11 @@
-/** Output on its way to the terminal: small messages are put together, large ones cut, so that it stays answering. */
+/** Output on its way to the terminal. Small messages are joined and large ones are cut, so that the page stays responsive. */
 
 import { join } from "./bytes.js";
 
-/** Bytes of one write: few milliseconds of the terminal's work, after which it looks at the clock. */
+/** Maximum bytes of one write: a few milliseconds of work for the terminal, after which it can yield. */
 const LARGEST_WRITE = 64 * 1024;
 
-// A program without a tty has no colours of its own that this would disturb for long.
+// stderr is red. This disturbs few programs, because most use no colours of their own without a tty.
 const STDERR_BEGIN = new TextEncoder().encode("\x1b[31m");
 const STDERR_END = new TextEncoder().encode("\x1b[39m");
 
@@ -23,7 +23,7 @@ export class OutputQueue {
 
   /**
    * @param {(data: Uint8Array, done: () => void) => void} write
-   * @param {(length: number) => void} consumed told how many bytes have been written
+   * @param {(length: number) => void} consumed called with the number of bytes that have been written
    */
   constructor(write, consumed) {
     this.#write = write;
@@ -39,7 +39,7 @@ export class OutputQueue {
     if (!this.#writing) this.#next();
   }
 
-  /** Forget what has not been written yet. */
+  /** Discard what has not been written yet. */
   drop() {
     this.#parts = [];
   }
@@ -66,7 +66,7 @@ export class OutputQueue {
     });
   }
 
-  /** @returns {Part | undefined} as much of one stream as is written at once */
+  /** @returns {Part | undefined} the next write: output of one stream */
   #take() {
     const first = this.#parts.shift();
     if (!first) return undefined;

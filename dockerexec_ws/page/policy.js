@@ -1,11 +1,11 @@
-/** What the server lets this page's user ask for; and, when it lets nothing, why. */
+/** The policy: what the server lets this user ask for, or why it lets the user ask for nothing. */
 
 /**
  * @typedef {object} Policy
  * @property {string | null} identity
  * @property {boolean} chooses_container
- * @property {string[]} containers names; clients may be free to choose others as well
- * @property {boolean} any_command false: only whole commands of the list
+ * @property {string[]} containers names to offer; the policy may allow others as well
+ * @property {boolean} any_command whether the user may type a command; otherwise only those in `commands`
  * @property {string[][]} commands
  * @property {boolean} tty
  * @property {boolean} read_only
@@ -25,7 +25,7 @@ export async function askPolicy(token) {
       headers: token ? { Authorization: `Bearer ${token}` } : {},
     });
     if (response.ok) return await response.json();
-    // What a proxy in between has to say is a page of its own.
+    // A proxy in between answers with an HTML page of its own, which is not shown.
     const ours = response.headers.get("Content-Type")?.startsWith("text/plain");
     const text = ours ? (await response.text()).trim() : "";
     return { status: response.status, text: text || `The server answered with status ${response.status}.` };

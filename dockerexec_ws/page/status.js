@@ -1,6 +1,7 @@
-/** The state of things, in words. */
+/** The status texts about the end of a session. */
 
 /**
+ * Describe how a session ended.
  * @param {import("./session.js").Ending} ending
  * @returns {{state: "ended" | "failed", text: string}} the page's state, and the status text
  */
@@ -17,19 +18,19 @@ export function describeEnding(ending) {
     case "closed":
       return { state: "ended", text: "Disconnected." };
     case "lost":
-      return { state: "failed", text: "Connection lost: how the process ends is not known." };
+      return { state: "failed", text: "Connection lost. The exit code is unknown." };
     case "unopened":
       return { state: "failed", text: "Could not connect." };
   }
 }
 
 /**
- * Why there was no connection, as far as the server tells it on another way.
+ * Describe why there was no connection, by what the server answered to a plain request afterwards.
  * @param {import("./policy.js").Policy | import("./policy.js").PolicyRefusal} answer
  * @returns {string}
  */
 export function describeUnopened(answer) {
   return "status" in answer
     ? `Could not connect: ${answer.text}`
-    : "Could not connect, though the server answers: a proxy in between may not let WebSockets through.";
+    : "Could not connect, although the server answers. A proxy in between may block WebSockets.";
 }

@@ -1,4 +1,4 @@
-/** The terminal that one sees: xterm.js with its addons, colours, search and touch. */
+/** The terminal on the page: xterm.js with its addons, the theme, search and touch. */
 
 import { searchColours, terminalTheme, watchTheme } from "./theme.js";
 import { FitAddon } from "./vendor/addon-fit.mjs";
@@ -10,29 +10,29 @@ import { Terminal } from "./vendor/xterm.mjs";
 
 const SCROLLBACK = 10_000; // lines: about 20 MB with wide ones
 const FONT_SIZE = { smallest: 8, first: 14, largest: 32 }; // pixels
-// WebGL by the processor is slower than the DOM, and takes what everything else needs.
+// These draw WebGL on the processor, which is slower than the DOM and leaves less time for everything else.
 const SOFTWARE = /swiftshader|llvmpipe|software|basic render/i;
-const RESIZE_DELAY = 60; // ms: while a window is dragged, sizes come by the dozen
+const RESIZE_DELAY = 60; // ms; a window that is dragged has dozens of sizes a second
 
-// What a program may have left switched on: mouse reports, a hidden cursor, colours, margins, a charset; and the
-// colours of the page that it may have made others of, so that nothing can be read (OSC 104, 110 to 112).
+// Undoes what a program may have left behind: mouse reports, a hidden cursor, colours, margins, a charset, and a changed
+// palette, with which the text could be unreadable (OSC 104, 110 to 112).
 const RESET =
   "\x1b[?9;1000;1002;1003;1004;1005;1006;2004;2026l\x1b[?25h\x1b[!p\x1b[0m\x1b(B\x0f" +
   "\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\";
 
 /**
  * @typedef {object} TerminalListener
- * @property {(data: string | Uint8Array) => void} input what is typed: text, or the bytes of a mouse report
+ * @property {(data: string | Uint8Array) => void} input called with what the user typed: text, or the bytes of a mouse report
  * @property {(size: import("./wire.js").Size) => void} resized
  * @property {(text: string) => void} titled
  * @property {() => void} rang
- * @property {(index: number, count: number) => void} found match *index* of *count*, from 0; -1: too many to tell
- * @property {() => void} copy a shortcut was pressed, as by the next two
+ * @property {(index: number, count: number) => void} found the marked match, from 0, and how many match; -1 if they are too many
+ * @property {() => void} copy the user pressed the shortcut for this; so for the next two
  * @property {() => void} find
  * @property {() => void} leave
  */
 
-/** The terminal; it lives as long as the page, through all sessions. */
+/** The terminal, which all sessions of the page share. */
 export class TerminalView {
   #element;
   #fit = new FitAddon();
@@ -43,7 +43,7 @@ export class TerminalView {
   #running = false;
 
   /**
-   * @param {HTMLElement} element that it fills
+   * @param {HTMLElement} element to fill
    * @param {TerminalListener} listener
    */
   constructor(element, listener) {
@@ -86,7 +86,7 @@ export class TerminalView {
       this.#resizing = setTimeout(() => this.#fit.fit(), RESIZE_DELAY);
     }).observe(element);
     this.#scrollByTouch();
-    // Before xterm.js sees it.
+    // Capture the event, so that this runs before xterm.js.
     const pasted = (/** @type {ClipboardEvent} */ event) => {
       event.preventDefault();
       event.stopPropagation();
@@ -100,7 +100,7 @@ export class TerminalView {
     return { rows: this.#terminal.rows, columns: this.#terminal.cols };
   }
 
-  /** @returns {boolean} whether the program asked for the other codes of the arrows (DECCKM) */
+  /** @returns {boolean} whether the program switched the arrow keys to their application codes (DECCKM) */
   get applicationCursor() {
     return this.#terminal.modes.applicationCursorKeysMode;
   }
@@ -110,7 +110,7 @@ export class TerminalView {
     return this.#terminal.getSelection();
   }
 
-  /** @returns {string} what is on the screen now, lines that were wrapped in one */
+  /** @returns {string} the text on the screen, with wrapped lines joined */
   get visibleText() {
     const { active } = this.#terminal.buffer;
     let text = "";
@@ -123,8 +123,8 @@ export class TerminalView {
   }
 
   /**
-   * Be ready for a session.
-   * @param {boolean} tty without one a newline does what it does in a file
+   * Prepare for a session.
+   * @param {boolean} tty without one, a newline also returns to the first column
    * @param {boolean} readOnly
    */
   begin(tty, readOnly) {
@@ -137,7 +137,7 @@ export class TerminalView {
   }
 
   /**
-   * Draw the line that separates one session from the next; nothing is typed any more.
+   * Stop taking input, and draw the line that separates this session from the next.
    * @param {string} text
    */
   finish(text) {
@@ -145,7 +145,7 @@ export class TerminalView {
     this.#terminal.options.disableStdin = true;
     this.#terminal.options.cursorBlink = false;
     this.#terminal.write(RESET, () => {
-      // Where no program has left another screen, this would move the cursor all the same.
+      // Only if a program left the alternate screen on: the sequence moves the cursor in any case.
       if (this.#terminal.buffer.active.type === "alternate") this.#terminal.write("\x1b[?1049l");
       const begin = this.#terminal.buffer.active.cursorX > 0 ? "\r\n" : "";
       const line = `\u2500\u2500 ${text} `.padEnd(Math.min(this.#terminal.cols, 80), "\u2500");
@@ -155,22 +155,22 @@ export class TerminalView {
 
   /**
    * @param {string | Uint8Array} data
-   * @param {() => void} [done] called when it is on the screen
+   * @param {() => void} [done] called when the terminal has processed it
    */
   write(data, done) {
     this.#terminal.write(data, done);
   }
 
-  /** Take back the last character of the line, of one column or of two. */
+  /** Erase the last character of the line, which is one or two columns wide. */
   eraseLast() {
     const { cursorX, cursorY, baseY } = this.#terminal.buffer.active;
     const cell = this.#terminal.buffer.active.getLine(baseY + cursorY)?.getCell(cursorX - 1);
-    this.#terminal.write("\b \b".repeat(cell?.getWidth() === 0 ? 2 : 1)); // the second half of a wide one has no width
+    this.#terminal.write("\b \b".repeat(cell?.getWidth() === 0 ? 2 : 1)); // the second cell of a wide character has width 0
   }
 
-  /** @param {string} text as if it were typed, newlines and bracketed paste included */
+  /** @param {string} text is typed, with the newlines and the brackets that the program wants */
   paste(text) {
-    // Text must not end its own brackets: a shell would run what comes behind them.
+    // Pasted text must not end its own bracketed paste: a shell would run what follows as if it were typed.
     const bracketed = this.#terminal.modes.bracketedPasteMode;
     this.#terminal.paste(bracketed ? text.replaceAll("\x1b", "\u241b") : text);
   }
@@ -192,9 +192,9 @@ export class TerminalView {
   }
 
   /**
-   * Mark all that matches, and go to the next match, or the one before.
+   * Mark every match, and go to the next or the previous one.
    * @param {string} text
-   * @param {"next" | "previous" | "same"} which same: while it is being typed
+   * @param {"next" | "previous" | "same"} which "same" keeps the place while the user types
    */
   find(text, which) {
     const options = { decorations: searchColours(), incremental: which === "same" };
@@ -206,7 +206,7 @@ export class TerminalView {
     this.#search.clearDecorations();
   }
 
-  /** Draw by WebGL, where there is a graphics card to do it; else xterm.js draws by the DOM. */
+  /** Draw by WebGL if a graphics card does it. Otherwise xterm.js draws by the DOM. */
   #loadWebgl() {
     this.#element.dataset.renderer = "dom";
     const probe = document.createElement("canvas").getContext("webgl2");
@@ -221,18 +221,18 @@ export class TerminalView {
       this.#terminal.loadAddon(addon);
       this.#element.dataset.renderer = "webgl";
     } catch {
-      // The DOM it is.
+      // No WebGL after all: xterm.js goes on drawing by the DOM.
     }
   }
 
   /**
    * @param {KeyboardEvent} event
    * @param {TerminalListener} listener
-   * @returns {boolean} whether it is the terminal's
+   * @returns {boolean} whether the terminal handles the key
    */
   #key(event, listener) {
     if (event.type !== "keydown") return true;
-    // Nothing runs that could want it: so it goes on to the next field, as everywhere.
+    // Without a session, Tab moves the focus, as elsewhere on the page.
     if (event.key === "Tab" && !this.#running) return false;
     if (!event.ctrlKey || !event.shiftKey || event.altKey) return true;
     if (event.code === "KeyV") return false; // the browser pastes
@@ -243,7 +243,7 @@ export class TerminalView {
     return false;
   }
 
-  /** xterm.js does not scroll by touch. */
+  /** Scroll by touch, which xterm.js does not do. */
   #scrollByTouch() {
     let last = 0;
     const position = (/** @type {TouchEvent} */ event) => event.touches[0]?.clientY ?? last;
@@ -262,7 +262,7 @@ export class TerminalView {
 
 /**
  * @param {string} uri
- * @param {boolean} hidden whether the text that was clicked may be another one (OSC 8)
+ * @param {boolean} hidden whether the clicked text can differ from the address (OSC 8)
  */
 function openLink(uri, hidden) {
   if (!/^https?:/i.test(uri)) return;
@@ -272,7 +272,7 @@ function openLink(uri, hidden) {
 
 /**
  * @param {WebGL2RenderingContext} context
- * @returns {string} its name
+ * @returns {string} the name of the graphics card
  */
 function graphicsCard(context) {
   const names = context.getExtension("WEBGL_debug_renderer_info");

@@ -1,4 +1,4 @@
-/** The tab's title: what the program asks for, and whether it rang while nobody looked. */
+/** The tab's title: the program's own title, and a bell if it rang while the tab had no focus. */
 
 const NAME = "dockerexec";
 const LONGEST = 80;
@@ -14,9 +14,9 @@ export class TabTitle {
     });
   }
 
-  /** @param {string} text of the program's choice: "" for none */
+  /** @param {string} text that the program set; "" for none */
   program(text) {
-    // Controls, and what changes the direction of the text around it.
+    // Remove control characters, and those that change the direction of the text around them.
     const clean = text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "").trim();
     this.#program = [...clean].slice(0, LONGEST).join("");
     this.#show();

@@ -39,7 +39,7 @@ export class Tools {
     try {
       this.#terminal.paste(await navigator.clipboard.readText());
     } catch {
-      this.#say("The browser does not let this page paste: press Ctrl+Shift+V.");
+      this.#say("The browser does not let this page read the clipboard. Press Ctrl+Shift+V to paste.");
     }
   }
 

@@ -1,9 +1,9 @@
-/** The row of keys that a phone's keyboard lacks. */
+/** The row of keys that a touch keyboard lacks. */
 
 /** @type {Record<string, string>} */
 const ARROWS = { ArrowUp: "A", ArrowDown: "B", ArrowRight: "C", ArrowLeft: "D" };
 
-/** The row; Ctrl holds for the next key. */
+/** The row. Ctrl stays pressed for the next key. */
 export class TouchKeys {
   #control;
   #held = false;
@@ -11,11 +11,11 @@ export class TouchKeys {
   /**
    * @param {HTMLElement} row with buttons that have `data-key`
    * @param {(data: string) => void} type
-   * @param {() => boolean} applicationCursor whether the program asked for the other codes of the arrows (DECCKM)
+   * @param {() => boolean} applicationCursor whether the program switched the arrow keys to their application codes (DECCKM)
    */
   constructor(row, type, applicationCursor) {
     this.#control = /** @type {HTMLButtonElement} */ (row.querySelector("[data-key=Control]"));
-    // Else the touch would take the focus from the terminal, and with it the touch keyboard away.
+    // Otherwise the touch would take the focus from the terminal, and close the touch keyboard.
     row.addEventListener("pointerdown", (event) => event.preventDefault());
     row.addEventListener("click", ({ target }) => {
       const key = target instanceof HTMLElement ? target.dataset.key : undefined;
@@ -29,7 +29,7 @@ export class TouchKeys {
   }
 
   /**
-   * Return what is to be sent for *data*, which was typed: with Ctrl, if that is held.
+   * Return what to send for *data* that the user typed: with Ctrl, if Ctrl is held.
    * @param {string} data
    * @returns {string}
    */

@@ -1,7 +1,11 @@
-/** A command line and its words, as a POSIX shell splits and quotes them; nothing is expanded. */
+/** Splits a command line into words and quotes words, as a POSIX shell does, but without any expansion. */
 
-/** A command line that ends within quotes or after a backslash. */
-export class UnfinishedError extends Error {}
+/** The command line ends within quotes or after a backslash. */
+export class UnfinishedError extends Error {
+  constructor() {
+    super("The command is not complete. Close its quotes, or remove the backslash at its end.");
+  }
+}
 
 /**
  * @param {string} line
@@ -11,18 +15,18 @@ export class UnfinishedError extends Error {}
 export function split(line) {
   /** @type {string[]} */
   const words = [];
-  // Single-quoted, double-quoted, escaped, plain: each piece belongs to the word before it if there is no space between.
+  // A piece is single-quoted, double-quoted, escaped or plain. Pieces without a space between them form one word.
   const piece = /\s+|'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)|([^\s'"\\]+)/sy;
   let inWord = false;
   while (piece.lastIndex < line.length) {
     const match = piece.exec(line);
-    if (!match) throw new UnfinishedError("The command ends within quotes or after a backslash.");
+    if (!match) throw new UnfinishedError();
     const [all, single, double, escaped, plain] = match;
     if (single === undefined && double === undefined && escaped === undefined && plain === undefined) {
       inWord = false;
       continue;
     }
-    if (escaped === "\n") continue; // a line that goes on
+    if (escaped === "\n") continue; // a continued line
     const text = double?.replace(/\\(\n|[$`"\\])/g, (_, character) => (character === "\n" ? "" : character));
     const part = single ?? text ?? escaped ?? plain ?? all;
     if (inWord) words.push(words.pop() + part);
@@ -33,7 +37,7 @@ export function split(line) {
 }
 
 /**
- * Return a line that `split`, and a shell, makes those words of.
+ * Return a line that `split`, or a shell, splits into these words.
  * @param {string[]} words
  * @returns {string}
  */
@@ -42,7 +46,7 @@ export function quote(words) {
 }
 
 /**
- * Return *line* with nothing in it that is invisible, or that changes the order of what is around it.
+ * Replace invisible characters, and those that change the direction of text, by their codes.
  * @param {string} line
  * @returns {string}
  */

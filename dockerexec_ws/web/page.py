@@ -1,4 +1,4 @@
-"""The page that a browser gets where a program opens a WebSocket: a terminal, and the files that make it up."""
+"""The page that a browser gets at the server's URL: a terminal, and the files it is made of."""
 
 import hashlib
 import json
@@ -12,11 +12,11 @@ from dockerexec_ws.access.refusal import RefusedError
 from dockerexec_ws.web.paths import ASSETS
 
 POLICY = f"{ASSETS}policy.json"
-"""Where, below the application's path, a client is told what it may ask for."""
+"""The path of the policy, which tells a client what it may ask for; below the application's path."""
 
 UNBUILT = (
-    "The browser page was not built: npm fetches its libraries when this package is installed. Install Node.js with "
-    "npm, then the package again; or switch the page off (--no-page)."
+    "The browser page was not built, because its libraries come from npm when this package is installed, and npm was "
+    "missing or failed. Install Node.js with npm and then this package again, or switch the page off (--no-page)."
 )
 
 _FOLDER = Path(__file__).parent.parent / "page"
@@ -57,23 +57,23 @@ class Answer:
 
 
 class Page:
-    """The page and its files, all of which are read here.
+    """The page and its files. The constructor reads all of them.
 
-    *token* tells whether it has to ask for a bearer token: "required", "optional" (there are other ways to tell who
-    one is) or "none".
+    *token* says whether the page asks for a bearer token: "required", "optional" (the server can also identify the
+    client in another way) or "none".
     """
 
     def __init__(self, token: str) -> None:
         self._html = (_FOLDER / "index.html").read_text(encoding="utf-8").replace("{{token}}", token)
         libraries = list(_FOLDER.glob("vendor/*"))
         self.is_built = bool(libraries)
-        """Whether its libraries are there."""
+        """Whether the page's libraries are installed."""
         paths = [path for path in [*_FOLDER.iterdir(), *libraries] if path.suffix in _TYPES]
-        # A client's name of a file is looked up here; none gets near the file system.
+        # Names from clients are looked up in this mapping. They never reach the file system.
         self._files = {ASSETS + path.relative_to(_FOLDER).as_posix(): _File(path) for path in paths}
 
     def answer(self, below: str, environ: Environ) -> Answer:
-        """Answer a request for what is *below* the application's path. Raises RefusedError: 404, 503."""
+        """Answer a request for the path *below* the application's. Raises RefusedError: 404, 503."""
         file = self._files.get(below)
         if file is None and below.startswith(ASSETS):
             raise RefusedError(404, "There is nothing at this path. Check the URL.")
@@ -88,7 +88,7 @@ class Page:
         return _answer(file.type, headers, file.data)
 
     def _html_answer(self, below: str, environ: Environ) -> Answer:
-        # Relative to the folder that a browser takes the page to be in; a proxy may have put something before the path.
+        # The addresses are relative to the folder of the page's URL: behind a proxy, the path may have a prefix.
         path = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1")
         name = "" if below else quote(path.rpartition(b"/")[2], safe="")
         assets = f"./{name}{ASSETS}" if name else f".{ASSETS}"
@@ -108,12 +108,12 @@ class _File:
 
 
 def policy_answer(offer: Mapping[str, object]) -> Answer:
-    """Return the response that tells a client what it may ask for."""
+    """Return the response with the policy: what the client may ask for."""
     return _answer("application/json", [("Cache-Control", "no-store"), *_ALWAYS], json.dumps(offer).encode())
 
 
 def is_for_page(environ: Environ) -> bool:
-    """Whether a request is not for a WebSocket, nor was before a proxy took its Upgrade header."""
+    """Whether a request is not for a WebSocket, and was not for one before a proxy removed its Upgrade header."""
     return not any(key == "HTTP_UPGRADE" or key.startswith("HTTP_SEC_WEBSOCKET_") for key in environ)
 
 

@@ -14,7 +14,7 @@ def test_a_link_runs_nothing_before_the_click(open_tab, serve, tmp_path):
     command = "command=bash&command=-c&command=echo%20%22$A%22%20$PWD%3B%20id%20-un"
     query = f"?{command}&tty=false&user=user&workdir=/tmp&env=A=a%20b"
     tab = open_tab(page_of(server, query))
-    tab.wait_for_status("^Not connected. +A link filled in what is to run")
+    tab.wait_for_status("^Not connected. +A link filled in the form")
     assert tab("input_value", "input[name=command]") == "bash -c 'echo \"$A\" $PWD; id -un'"
     for field, value in (("user", "user"), ("workdir", "/tmp"), ("env", "A=a b")):
         assert tab("is_visible", f"[name={field}]")
@@ -32,7 +32,7 @@ def test_a_link_runs_nothing_before_the_click(open_tab, serve, tmp_path):
 def test_all_of_what_a_link_filled_in_is_to_be_seen(open_tab, server, device):
     words = ["A=b", "sh", "-c", "ls " + " " * 500 + "; echo \u202e evil " + "x" * 3000]
     tab = open_tab(page_of(server, "?env={}&command={}&command={}&command={}".format(*map(quote, words))), **device)
-    tab.wait_for_status("look at it before you connect. A=b sh -c 'ls ; echo .u{202e} evil x{3000}'$")
+    tab.wait_for_status("Check it before you connect: A=b sh -c 'ls ; echo .u{202e} evil x{3000}'$")
     tab("evaluate", "document.getElementById('status').scrollTo(0, 1e9)")
     end = """() => {
       const range = document.createRange();

@@ -131,7 +131,7 @@ def test_the_connection_is_lost(open_tab, serve):
     tab.connect("sleep 1000")
     (session,) = wait_until(lambda: server.sessions)
     session._channel.abort()  # as when a cable is pulled, but that it is told at once
-    tab.wait_for_status(r"^Connection lost: how the process ends is not known\.$")
+    tab.wait_for_status(r"^Connection lost\. The exit code is unknown\.$")
 
 
 def test_the_container_is_gone(open_tab, serve, own_container, docker_api):
@@ -233,7 +233,7 @@ def test_a_websocket_that_does_not_get_through(open_tab, serve):
     proxy = "(kind, [url, protocols]) => new kind(url.replace('/x?', '/y?'), protocols)"
     tab("evaluate", f"() => {{ WebSocket = new Proxy(WebSocket, {{construct: {proxy}}}); }}")
     tab.connect("echo hi")
-    tab.wait_for_status("^Could not connect, though the server answers: a proxy")
+    tab.wait_for_status("^Could not connect, although the server answers. A proxy")
 
 
 CARD = """
