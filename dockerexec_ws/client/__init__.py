@@ -1,7 +1,7 @@
-"""The client: ``run`` and ``connect``, as ``subprocess`` has ``run`` and ``Popen``; plain threads, no gevent needed.
+"""The client: ``run`` and ``connect`` are like ``run`` and ``Popen`` of ``subprocess``.
 
-In a program that gevent has patched it works as well. Servers are this package's and docker-exec-websocket-server. The
-names below are loaded when used: the command line has its help and its completion without TLS and WebSockets.
+It uses plain threads and needs no gevent, but also works in a program that gevent has patched. It works with servers of
+this package and of docker-exec-websocket-server.
 """
 
 import importlib
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dockerexec_ws.client.start import connect, run
     from dockerexec_ws.errors import ConnectionLost, DockerExecError, EngineError, ServerShutdown, SessionRefused
 
+# Loaded when used, so that help and completion of the command line need neither TLS nor WebSockets.
 _HOMES = {
     "ConnectionLost": "dockerexec_ws.errors",
     "DockerExecError": "dockerexec_ws.errors",

@@ -1,4 +1,4 @@
-"""What a session ended with that told no exit code."""
+"""The exception for a session that ended without an exit code."""
 
 from websockets.frames import Close, CloseCode
 
@@ -12,8 +12,8 @@ def failure(
 ) -> DockerExecError:
     """Return the exception for the end of a connection.
 
-    *shutdown*: message 201 came; *close*: the server's close frame; *complaint*: the last message 202; *ready*: the
-    process ran; *broken*: how the protocol was violated.
+    *shutdown* says whether the server sent Shutdown, and *ready* whether the process ran. *close* is the server's close
+    frame, *complaint* the text of its last Error, and *broken* its violation of the WebSocket protocol.
     """
     code, reason = (None, "") if close is None else (close.code, printable(close.reason))
     if shutdown or code == CloseCode.GOING_AWAY:
@@ -23,7 +23,7 @@ def failure(
         return SessionRefused(text or _NO_REASON)
     if code == CloseCode.INTERNAL_ERROR:
         return EngineError(text or _NO_REASON)
-    if complaint and not ready:  # the original has no close codes
+    if complaint and not ready:  # docker-exec-websocket-server sends no close codes
         return SessionRefused(complaint)
     if code is not None and code != CloseCode.NO_STATUS_RCVD:
         return ConnectionLost(f"the server closed with {code} {reason}".rstrip())
@@ -33,5 +33,5 @@ def failure(
 
 
 def printable(text: str) -> str:
-    """Return *text*, which a server chose, without what could do something to a terminal."""
+    """Return *text* from a server without the characters that could control a terminal."""
     return "".join(character if character.isprintable() else "\ufffd" for character in text)

@@ -1,4 +1,4 @@
-"""How a session is opened: the URL, and the WebSocket's opening handshake (RFC 6455 section 4)."""
+"""Opening a session: the URL, and the opening handshake of the WebSocket (RFC 6455 section 4)."""
 
 import http.client
 import socket
@@ -19,7 +19,7 @@ from dockerexec_ws.frameless import frameless_logger
 from dockerexec_ws.protocol.versions import offers
 
 LARGEST_MESSAGE = 32 * 1024 * 1024
-"""Bytes of the largest message taken from a server; they are far smaller."""
+"""Limit of a message from the server, in bytes. Real messages are far smaller."""
 
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _LONGEST_REASON = 500  # characters of the body of a refusal
@@ -36,19 +36,19 @@ def session_url(
     workdir: str | None = None,
     privileged: bool = False,
 ) -> str:
-    """Return the URL by which *argv* is run; a query that *url* has already stays before it.
+    """Return the URL that runs *argv*. A query that *url* already has stays before it.
 
-    *url* may also be the one of the server's page (http, https); *size* is rows and columns. Raises SettingsError.
+    *url* may also be that of the server's page (http, https). *size* is rows and columns. Raises SettingsError.
     """
     try:
         parts = urlsplit(url)
         is_url = parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, say
+    except ValueError:  # for example, a port that is not a number
         is_url = False
     if not is_url:
-        raise SettingsError("that is no URL of a server: it is like ws://HOST:PORT/PATH")
+        raise SettingsError("This is not the URL of a server. Use a URL like ws://HOST:PORT/PATH.")
     if isinstance(argv, str):
-        raise SettingsError("the command is a sequence of words, not one string")
+        raise SettingsError("The command must be a sequence of words, not one string.")
     fields = [("tty", "true" if tty else "false"), *(("command", word) for word in argv)]
     if size is not None:
         fields += [("rows", str(size[0])), ("columns", str(size[1]))]
@@ -68,10 +68,10 @@ def open_websocket(
     ssl_context: ssl.SSLContext | None = None,
     timeout: float = 30.0,
 ) -> tuple[Transport, ClientProtocol]:
-    """Connect and shake hands within *timeout* seconds.
+    """Connect and do the opening handshake within *timeout* seconds.
 
-    *token* is sent as ``Authorization: Bearer``. Raises SettingsError, SessionRefused (an HTTP status instead of the
-    upgrade), ConnectionLost.
+    *token* is sent as ``Authorization: Bearer``. Raises SettingsError, SessionRefused (the server answered with an HTTP
+    status instead of the upgrade), ConnectionLost.
     """
     try:
         uri = parse_uri(url)
@@ -85,7 +85,7 @@ def open_websocket(
         given["Authorization"] = f"Bearer {token}"
     for name, value in given.items():
         if any(character in f"{name}{value}" for character in "\r\n\0"):
-            raise SettingsError(f"the header {name!r} has a line break in it")
+            raise SettingsError(f"the header {name!r} contains a line break")
         if name in request.headers:
             del request.headers[name]
         request.headers[name] = value
@@ -101,7 +101,7 @@ def open_websocket(
         if isinstance(error, TimeoutError):
             raise ConnectionLost(f"{where} did not answer within {timeout:g} s") from error
         if isinstance(error, OSError):
-            raise ConnectionLost(f"{where} broke off: {_reason(error)}") from error
+            raise ConnectionLost(f"the connection to {where} broke: {_reason(error)}") from error
         raise
     return transport, protocol
 
@@ -109,7 +109,7 @@ def open_websocket(
 def _connect(uri: WebSocketURI, ssl_context: ssl.SSLContext | None, where: str, deadline: float) -> socket.socket:
     try:
         sock = socket.create_connection((uri.host, uri.port), max(deadline - time.monotonic(), 0.001))
-    except (OSError, UnicodeError) as error:  # the latter of a name that can be no host's
+    except (OSError, UnicodeError) as error:  # UnicodeError: the name cannot be that of a host
         raise ConnectionLost(f"cannot connect to {where}: {_reason(error)}") from error
     if not uri.secure:
         return sock
@@ -119,7 +119,7 @@ def _connect(uri: WebSocketURI, ssl_context: ssl.SSLContext | None, where: str, 
         return context.wrap_socket(sock, server_hostname=uri.host)
     except (OSError, ValueError) as error:  # SSLError is an OSError
         sock.close()
-        raise ConnectionLost(f"no TLS with {where}: {_reason(error)}") from error
+        raise ConnectionLost(f"TLS with {where} failed: {_reason(error)}") from error
 
 
 def _reason(error: BaseException) -> str:
@@ -139,7 +139,7 @@ def _shake_hands(transport: Transport, protocol: ClientProtocol, deadline: float
             protocol.receive_data(bytes(buffer[:size]))
         else:
             protocol.receive_eof()
-        # What comes after the response is the session's: it stays in the protocol's events.
+        # What comes after the response belongs to the session. It stays in the protocol's events.
         response = next(iter(protocol.events), None)
     if response is not None:
         del protocol.events[0]
@@ -149,13 +149,15 @@ def _shake_hands(transport: Transport, protocol: ClientProtocol, deadline: float
         case InvalidStatus():
             raise _refusal(protocol.handshake_exc.response)
         case InvalidHandshake() | EOFError() as error:
-            raise ConnectionLost(f"{protocol.uri.host}:{protocol.uri.port} is no WebSocket server: {error}") from error
+            raise ConnectionLost(
+                f"{protocol.uri.host}:{protocol.uri.port} is not a WebSocket server: {error}"
+            ) from error
         case error:
             raise ConnectionLost(str(error)) from error
 
 
 def _refusal(response: Response) -> SessionRefused:
-    """Make the refusal of an HTTP response: this package's servers answer in plain text, a proxy in between may not."""
+    """Return the refusal for an HTTP response. A server of this package answers in plain text; a proxy may not."""
     status = response.status_code
     text = ""
     if response.headers.get("Content-Type", "").startswith("text/plain"):

@@ -18,25 +18,25 @@ from dockerexec_ws.protocol.events import Resize, Stream
 
 
 class Process:
-    """A command that runs in a container, with the methods of ``subprocess.Popen``; ``connect`` makes it.
+    """A command that runs in a container, with the methods of ``subprocess.Popen``. ``connect`` returns one.
 
-    ``stdin``, ``stdout`` and ``stderr`` are binary file objects, buffered: flush ``stdin`` to have its bytes sent,
-    close it for the half-close. As with Popen, a process stops when it has written 2 MiB (128 KiB with a tty) that
-    nobody reads, of stdout and stderr together: read both, by threads or ``communicate``, or close the one that does
-    not matter. With a tty everything is on ``stdout``.
+    ``stdin``, ``stdout`` and ``stderr`` are buffered binary file objects. Flush ``stdin`` to send its bytes, and close
+    it to end the process's input. As with Popen, a process stops when it has written 2 MiB (128 KiB with a tty) that
+    nobody reads, of stdout and stderr together. Read both, with threads or ``communicate``, or close the one that does
+    not matter. With a tty, all output is on ``stdout``.
 
-    Where a session ends by anything but an exit code, what reads, writes and waits raises SessionRefused,
-    ServerShutdown, EngineError or ConnectionLost; output that came before is read first, and what ``read()`` had of it
-    by then is the exception's ``stdout`` or ``stderr``.
+    If a session ends without an exit code, the methods that read, write or wait raise SessionRefused, ServerShutdown,
+    EngineError or ConnectionLost. Output that came before can still be read. What ``read()`` had read by then is in the
+    exception's ``stdout`` or ``stderr``.
 
-    As a context manager it closes ``stdin`` at the end and waits for the process; an exception ends the process.
+    As a context manager, it closes ``stdin`` at the end and waits for the process. An exception ends the process.
     """
 
     def __init__(self, session: Session, args: Sequence[str], *, tty: bool) -> None:
         self.args = list(args)
         """The words of the command."""
         self.tty = tty
-        """Whether it has a terminal."""
+        """Whether the command has a terminal."""
         self._session = session
         self.stdin = io.BufferedWriter(InputStream(session), BUFFER_SIZE)
         self.stdout = OutputReader(session, Stream.STDOUT)
@@ -47,15 +47,15 @@ class Process:
 
     @property
     def returncode(self) -> int | None:
-        """The exit code, 0 to 255, as soon as the server has told it; else None."""
+        """The exit code, 0 to 255, once the server has sent it; else None."""
         return self._session.exit_code
 
     def poll(self) -> int | None:
-        """Return the exit code, None if it runs. Raises what the session ended with instead."""
+        """Return the exit code, or None while the process runs. Raises the failure of the session, see the class."""
         return self._session.wait(0) if self._session.over else None
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for the exit code. Raises subprocess.TimeoutExpired after *timeout* seconds; see the class."""
+        """Wait for the exit code. Raises subprocess.TimeoutExpired after *timeout* seconds, and as the class says."""
         try:
             return self._session.wait(timeout)
         except TimeoutError:
@@ -64,14 +64,13 @@ class Process:
     def communicate(self, input: bytes | None = None, timeout: float | None = None) -> tuple[bytes, bytes]:  # noqa: A002
         """Send *input*, end stdin, and return all of stdout and stderr once the process has exited.
 
-        Raises subprocess.TimeoutExpired after *timeout* seconds: nothing is lost then, it can be called again (its
-        *input* no longer counts). What the session ends with instead has the output that came in ``stdout`` and
-        ``stderr``.
+        Raises subprocess.TimeoutExpired after *timeout* seconds. No output is lost: call it again, and it ignores
+        *input* then. The exception for a session that failed has the output so far in ``stdout`` and ``stderr``.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         if self._feeder is None:
             if input and self.stdin.closed:
-                raise ValueError("stdin is closed already")
+                raise ValueError("stdin is already closed")
             for stream, reader in ((Stream.STDOUT, self.stdout), (Stream.STDERR, self.stderr)):
                 if not reader.closed:
                     self._collected[stream].append(reader.give_up())
@@ -89,29 +88,29 @@ class Process:
         return self._output()
 
     def receive(self, timeout: float | None = None) -> tuple[Stream, memoryview] | None:
-        """Return the next piece of output of either stream (Stream.STDOUT, Stream.STDERR), in the order of its arrival.
+        """Return the next piece of output and its stream (1 stdout, 2 stderr), in the order of arrival.
 
-        None is the end of a process that has exited. Instead of the file objects, for who wants both in order. Raises
-        TimeoutError; see the class.
+        Returns None once the process has exited. Use it instead of the file objects to keep the order of both streams.
+        Raises TimeoutError, and as the class says.
         """
         return self._session.receive(timeout=timeout)
 
     def resize(self, rows: int, columns: int) -> None:
-        """Tell the terminal its size, each 0 to 65535. Raises SettingsError if it has none."""
+        """Set the size of the terminal, each 0 to 65535. Raises SettingsError without a tty."""
         if not self.tty:
-            raise SettingsError("a session without a tty has no size")
+            raise SettingsError("A session without a tty has no terminal to resize.")
         self._session.send(Resize(rows, columns))
 
     def close(self) -> None:
-        """End the session: a process that still runs is ended, output that was not read is dropped. Idempotent.
+        """End the session. The server ends a process that still runs, and unread output is dropped. Idempotent.
 
-        Returns when the server has ended the process, or does not answer for 3 s.
+        Returns when the server has closed the connection, or has not answered for 3 s.
         """
         self._session.close()
-        self._finalizer.detach()  # not before: that may be interrupted
+        self._finalizer.detach()  # only now, because close() may be interrupted
         for stream in (self.stdout, self.stderr):
             stream.close()
-        with contextlib.suppress(BrokenPipeError, DockerExecError):  # what was not flushed is nobody's any more
+        with contextlib.suppress(BrokenPipeError, DockerExecError):  # drop what was not flushed
             self.stdin.close()
 
     def __enter__(self) -> Self:
@@ -121,7 +120,7 @@ class Process:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if kind is None and self._finalizer.alive:  # not closed already
+            if kind is None and self._finalizer.alive:  # not closed yet
                 close_stdin(self.stdin)
                 for stream in (self.stdout, self.stderr):
                     stream.close()
@@ -140,6 +139,6 @@ def left(deadline: float | None) -> float | None:
 
 def _forgotten(session: Session, args: Sequence[str]) -> None:
     runs = not session.over
-    session.abandon()  # first: a warning may be an exception
+    session.abandon()  # first, because the warning may be an exception
     if runs:
         warnings.warn(f"the process {args!r} was neither waited for nor closed, and is ended", ResourceWarning, 2)

@@ -1,4 +1,4 @@
-"""``connect`` and ``run``: they start a command in a container, as ``subprocess`` starts one here."""
+"""``connect`` and ``run`` start a command in a container, as ``subprocess`` starts one locally."""
 
 import os
 import select
@@ -32,11 +32,12 @@ def connect(
     ssl_context: ssl.SSLContext | None = None,
     open_timeout: float = 30.0,
 ) -> Process:
-    """Run *argv* by the server at *url* (ws, wss; or its page's: http, https); return when it runs.
+    """Run *argv* through the server at *url*, and return once it runs.
 
-    *size* is rows and columns of the *tty*. *user*, *env*, *workdir* and *privileged* are for this package's servers
-    whose policy allows them; *token* is sent as ``Authorization: Bearer``. Raises SettingsError, SessionRefused,
-    ServerShutdown, EngineError; ConnectionLost, also after *open_timeout* seconds.
+    *url* is a ws or wss URL, or that of the server's page (http, https). *size* is the rows and columns of the *tty*.
+    *user*, *env*, *workdir* and *privileged* need a server of this package whose policy allows them. *token* is sent as
+    ``Authorization: Bearer``. Raises SettingsError, SessionRefused, ServerShutdown, EngineError or ConnectionLost; the
+    last also if the command does not run after *open_timeout* seconds.
     """
     begin = time.monotonic()
     target = session_url(url, argv, tty=tty, size=size, user=user, env=env, workdir=workdir, privileged=privileged)
@@ -49,7 +50,7 @@ def connect(
         session.wait_until_ready(max(begin + open_timeout - time.monotonic(), 0))
         process = Process(session, argv, tty=tty)
         if size is not None:
-            process.resize(*size)  # a server of the other package knows no size in the URL
+            process.resize(*size)  # docker-exec-websocket-server takes no size from the URL
     except BaseException as error:
         connection.cut()
         if session is not None:
@@ -61,7 +62,7 @@ def connect(
 
 
 class Options(TypedDict, total=False):
-    """What ``run`` hands on to ``connect``."""
+    """The options that ``run`` passes on to ``connect``."""
 
     tty: bool
     size: tuple[int, int] | None
@@ -86,19 +87,21 @@ def run(
     check: bool = False,
     **options: Unpack[Options],
 ) -> "subprocess.CompletedProcess[Any]":
-    """Run *argv* by the server at *url*, as ``subprocess.run`` runs it here; *options* are those of ``connect``.
+    """Run *argv* through the server at *url*, as ``subprocess.run`` does locally.
 
-    stdin is *input*, else it is empty. Without *capture_output* the output goes to this process's own stdout and
-    stderr (OSError if one is closed). With *text*, output is str: UTF-8, and every line ends with a newline only.
+    stdin is *input*, or empty. Without *capture_output*, the output goes to this program's own stdout and stderr. With
+    *text*, captured output is decoded as UTF-8, and each line ends with a newline only. *options* are those of
+    ``connect``.
+
     Raises subprocess.CalledProcessError (with *check*, if the exit code is not 0), subprocess.TimeoutExpired (after
-    *timeout* seconds; the process is ended), and as ``connect``.
+    *timeout* seconds; the server ends the process), OSError (if the output cannot be written), and as ``connect``.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     if timeout is not None:
         options["open_timeout"] = max(min(timeout, options.get("open_timeout", timeout)), 0)
     if not capture_output:
         for descriptor in (1, 2):
-            os.fstat(descriptor)  # if it is closed, it must not become the connection's
+            os.fstat(descriptor)  # must be open, or the connection would get its number
     data = input.encode() if isinstance(input, str) else input
     try:
         process = connect(url, argv, **options)
@@ -115,7 +118,7 @@ def run(
     except TimeoutError:
         raise subprocess.TimeoutExpired(process.args, timeout or 0) from None
     except subprocess.TimeoutExpired as error:
-        error.timeout = timeout or 0  # of which connecting has taken a part
+        error.timeout = timeout or 0  # connecting has used up a part of it
         raise
     finally:
         process.close()
@@ -127,7 +130,7 @@ def run(
 
 
 def _pass_on(process: Process, data: bytes | None, deadline: float | None) -> None:
-    """Write the output to this process's own stdout and stderr, in its order."""
+    """Write the output to this program's own stdout and stderr, in the order of arrival."""
     feed_soon(process.stdin, data)
     poll = {stream: select.poll() for stream in Stream}
     for stream in Stream:
@@ -138,7 +141,7 @@ def _pass_on(process: Process, data: bytes | None, deadline: float | None) -> No
             seconds = left(deadline)
             if not poll[stream].poll(None if seconds is None else seconds * 1000):
                 raise TimeoutError
-            # What a pipe that is not full takes without waiting, which nothing could end.
+            # No more than a pipe that is not full takes at once, because nothing could interrupt the wait.
             rest = rest[os.write(stream, rest[: select.PIPE_BUF]) :]
 
 

@@ -16,9 +16,9 @@ BUFFER_SIZE = 64 * 1024
 
 
 class OutputReader(io.BufferedReader):
-    """stdout or stderr, buffered. What a session ends with instead of an exit code is raised after all that came.
+    """stdout or stderr, buffered. If the session fails, all output that came is read first. Then the failure is raised.
 
-    ``io``'s own would lose, with an exception, what it had read until then.
+    A plain ``io.BufferedReader`` would lose what it had read when the exception came.
     """
 
     def __init__(self, session: Session, stream: Stream) -> None:
@@ -26,37 +26,37 @@ class OutputReader(io.BufferedReader):
         super().__init__(self._raw, BUFFER_SIZE)
 
     def give_up(self) -> bytes:
-        """Return what was read and not asked for; reading has nothing any more: the rest is somebody else's."""
+        """Return the buffered output. After that, reading returns nothing: another reader gets the rest."""
         self._raw.given_up = True
         return super().read1()
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read *size* bytes, fewer only at the end; without it all there is. See the class."""
+        """Read *size* bytes, fewer only at the end. Without *size*, read to the end. See the class."""
         data = super().read(size) or b""
         if size is None or size < 0:
             self._raw.check(data)
         return self._checked(data) if size else data
 
     def read1(self, size: int = -1, /) -> bytes:
-        """Read what there is, *size* bytes at most; wait only where there is nothing. See the class."""
+        """Read at most *size* bytes. Wait only if there is no output. See the class."""
         data = super().read1(size)
         return self._checked(data) if size else data
 
     def readline(self, size: int | None = -1, /) -> bytes:
-        """Read a line; iterating does the same. See the class."""
+        """Read a line. Iterating does the same. See the class."""
         data = super().readline(size)
         return self._checked(data) if size else data
 
     def peek(self, size: int = 0, /) -> bytes:
-        """Return what there is without taking it, after waiting where there is nothing. See the class."""
+        """Return buffered output without taking it. Wait only if there is none. See the class."""
         return self._checked(super().peek(size))
 
     def readinto(self, buffer: "WriteableBuffer", /) -> int:
-        """Fill *buffer*; return how many bytes it has now, fewer than it could only at the end. See the class."""
+        """Fill *buffer*, partly only at the end. Return the number of bytes. See the class."""
         return self._count_checked(super().readinto(buffer), buffer)
 
     def readinto1(self, buffer: "WriteableBuffer", /) -> int:
-        """Put into *buffer* what there is; return how many bytes that is. See the class."""
+        """Put the available output into *buffer*. Return the number of bytes. See the class."""
         return self._count_checked(super().readinto1(buffer), buffer)
 
     def _checked(self, data: bytes) -> bytes:
@@ -71,7 +71,7 @@ class OutputReader(io.BufferedReader):
 
 
 class _OutputStream(io.RawIOBase):
-    """What OutputReader reads from; where a session has failed there is nothing (None, as of a raw file)."""
+    """What OutputReader reads from. Once the session has failed, it returns None, like a raw file without data."""
 
     def __init__(self, session: Session, stream: Stream) -> None:
         self.given_up = False
@@ -80,18 +80,18 @@ class _OutputStream(io.RawIOBase):
         self._failure: DockerExecError | None = None
 
     def check(self, so_far: bytes) -> None:
-        """Raise what the session ended with, with the output *so_far*, if it has come to that."""
+        """Raise the failure of the session, with the output *so_far*, if reading has come to it."""
         if self._failure is not None:
             name = "stdout" if self._stream is Stream.STDOUT else "stderr"
             setattr(self._failure, name, so_far)
             raise self._failure.with_traceback(None)
 
     def readable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int | None:
-        """Read what there is, or wait for it."""
+        """Read the available output. Wait if there is none."""
         if self.given_up:
             return None
         view = memoryview(buffer).cast("B")
@@ -102,26 +102,27 @@ class _OutputStream(io.RawIOBase):
             return None
 
     def close(self) -> None:
-        """Read nothing more: what still comes is dropped."""
+        """Stop reading. Further output is dropped."""
         if not self.closed:
             self._session.drop_output(self._stream)
         super().close()
 
 
 class InputStream(io.RawIOBase):
-    """stdin. Closing it is the half-close: the process then reads the end, its output still comes."""
+    """stdin. Closing it ends the process's input. Its output still comes."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     def writable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def write(self, data: "ReadableBuffer") -> int:
         """Write all of *data*, as fast as the process takes it.
 
-        Raises BrokenPipeError when it has exited; SessionRefused, ServerShutdown, EngineError, ConnectionLost.
+        Raises BrokenPipeError if the process has exited; SessionRefused, ServerShutdown, EngineError or ConnectionLost
+        if the session failed.
         """
         view = memoryview(data).cast("B")
         self._session.write(view)
@@ -141,14 +142,14 @@ def close_stdin(stdin: "io.BufferedWriter[InputStream]") -> None:
 
 
 def feed_soon(stdin: "io.BufferedWriter[InputStream]", data: bytes | None) -> Thread:
-    """Write *data* and end stdin, by a thread, so that the output can be read meanwhile."""
+    """Write *data* and end stdin in a thread of its own, so that the output can be read meanwhile."""
     feeder = Thread(target=_feed, args=(stdin, data), name="dockerexec-ws stdin", daemon=True)
     feeder.start()
     return feeder
 
 
 def _feed(stdin: "io.BufferedWriter[InputStream]", data: bytes | None) -> None:
-    # The thread that reads the output learns how the session ended. ValueError: stdin is closed already.
+    # The thread that reads the output learns how the session ended. ValueError: stdin is already closed.
     with contextlib.suppress(BrokenPipeError, DockerExecError, ValueError):
         if data:
             stdin.write(data)

@@ -1,4 +1,4 @@
-"""A connected socket, TLS or not, that one thread reads while another writes, and any can cut."""
+"""A connected socket, with or without TLS. One thread reads, another one writes, and any thread can cut it."""
 
 import contextlib
 import fcntl
@@ -12,11 +12,11 @@ import time
 
 
 class Transport:
-    """Bytes both ways. The socket does not block: who waits does it in poll(), which ``cut`` ends."""
+    """Bytes in both directions. The socket does not block: threads wait in poll(), and ``cut`` wakes them."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
-        # OpenSSL's connections are not for two threads at once; a plain socket is.
+        # Two threads may use a plain socket at once, but not an OpenSSL connection.
         self._lock = threading.Lock() if isinstance(sock, ssl.SSLSocket) else contextlib.nullcontext()
         self._written = 0
         sock.setblocking(False)
@@ -24,7 +24,7 @@ class Transport:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def read_into(self, buffer: memoryview, timeout: float | None) -> int | None:
-        """Wait *timeout* seconds for bytes; return how many came, 0 at the end, None if it took too long.
+        """Wait at most *timeout* seconds for bytes. Return how many came; 0 at the end, None after the timeout.
 
         Raises OSError.
         """
@@ -41,7 +41,7 @@ class Transport:
                 return None
 
     def write(self, data: bytes, deadline: float | None = None) -> None:
-        """Write all of *data*, until *deadline* on the monotonic clock. Raises OSError, TimeoutError among them."""
+        """Write all of *data*. Raises TimeoutError after *deadline* on the monotonic clock, or another OSError."""
         rest = memoryview(data)
         while rest:
             try:
@@ -56,29 +56,29 @@ class Transport:
                 rest = rest[sent:]
                 if sent:
                     continue
-                event = select.POLLOUT  # gevent's SSLSocket says so, instead of raising
+                event = select.POLLOUT  # gevent's SSLSocket returns 0 instead of raising SSLWantWriteError
             if not self._wait(event, None if deadline is None else deadline - time.monotonic()):
-                raise TimeoutError("the server takes nothing")
+                raise TimeoutError("the server does not read")
 
     @property
     def delivered(self) -> int:
-        """A number that grows as the server's kernel acknowledges what was written, where the system can tell."""
+        """A number that grows as the server's kernel acknowledges bytes. It stays 0 where the system cannot tell."""
         with contextlib.suppress(OSError, ValueError):  # another kind of socket, or a closed one
             (waiting,) = struct.unpack("i", fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(struct.calcsize("i"))))
             return self._written - int(waiting)
         return 0
 
     def cut(self) -> None:
-        """End the connection at once, both ways; who waits is woken. Idempotent."""
+        """End the connection at once, in both directions. Waiting threads wake up. Idempotent."""
         with contextlib.suppress(OSError):  # it has ended already
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Give the socket back; only after ``cut``, when nobody reads or writes any more."""
+        """Close the socket. Call it only after ``cut``, when no thread reads or writes any more."""
         self._socket.close()
 
     def _wait(self, event: int, timeout: float | None) -> bool:
-        """Wait for *event*, at most *timeout* seconds; return whether there is anything to be looked at."""
-        poll = select.poll()  # looked up here: gevent may have patched it
+        """Wait for *event*, at most *timeout* seconds. Return whether anything happened."""
+        poll = select.poll()  # looked up here, because gevent may have patched it
         poll.register(self._socket, event)
         return bool(poll.poll(None if timeout is None else max(timeout, 0) * 1000))

@@ -1,1 +1,1 @@
-"""The pure floor: message codes, the engine's stream framing, flow control. No I/O, no clock, no gevent, no docker."""
+"""The wire protocol, the framing of the engine's stream, and flow control. No I/O, no clock, no gevent, no docker."""

@@ -1,4 +1,4 @@
-"""What clients and servers tell each other, in every version of the wire protocol."""
+"""What clients and servers tell each other, independent of the version of the wire protocol."""
 
 import enum
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Resize:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """The sender takes stream data again; the server's first one says that the process runs."""
+    """The sender takes stream data again. The server's first Resume means that the process runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The process has exited; *exit_code* is 0 to 255."""
+    """The process exited with *exit_code*, 0 to 255."""
 
     exit_code: int
 
@@ -63,21 +63,21 @@ class Shutdown:
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """The server says in *text* what is wrong. The session may go on."""
+    """The server tells in *text* what is wrong. The session may go on."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A message without a meaning, which its receiver ignores; *code* is None for an empty one."""
+    """A message with an unknown code, or an empty one (*code* is None). The receiver ignores it."""
 
     code: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A message with a meaning, but in the wrong form; *text* tells the sender what is wrong."""
+    """A message with a known code whose payload is wrong. *text* tells its sender why."""
 
     text: str
 

@@ -1,11 +1,13 @@
 """Flow control of a session: when messages 100 and 101 are due, and when a client's 101 counts.
 
-What the original's client needs (its source, and tried): it stops above 8 MiB of outstanding stdin, each message's
-code byte included, until a 100 comes. And while our 101, or its own stop, holds its stdin back, it holds its own 100
-back too: its 101 must not hold our output back while ours holds its stdin, or both sides would wait for ever.
+The client of docker-exec-websocket-server has two habits (read in its source, and tried):
 
-So that the client never stops by itself while no 100 is due, what may be pending without a 101 and what may be taken
-without a 100 must together stay well below 8 MiB, even where every byte of stdin comes with a code byte of its own.
+- It stops when more than 8 MiB of its stdin are outstanding, the code byte of each message included. Only a 100 makes
+  it go on. So that it never stops while no 100 is due, the stdin that may be pending without a 101 and the stdin that
+  may be taken without a 100 must together stay well below 8 MiB, even if each byte of stdin comes with a code byte of
+  its own.
+- While its stdin is held back, by our 101 or by itself, it holds back its own 100, too. So its 101 does not hold back
+  our output while our 101 holds back its stdin. Otherwise both sides would wait forever.
 """
 
 PAUSE_ABOVE = 2 * 1024 * 1024
@@ -23,7 +25,7 @@ class FlowControl:
         self._peer_paused = False
 
     def stdin_received(self, size: int) -> bool:
-        """Count stdin that came from the client; return whether a 101 is due now."""
+        """Count stdin that the client sent. Return whether a 101 is due now."""
         self.stdin_pending += size
         if self.stdin_stalled or self.stdin_pending <= PAUSE_ABOVE:
             return False
@@ -31,7 +33,7 @@ class FlowControl:
         return True
 
     def stdin_taken(self, size: int) -> bool:
-        """Count stdin that the engine took; return whether a 100 is due now."""
+        """Count stdin that the engine took. Return whether a 100 is due now."""
         self.stdin_pending -= size
         self._taken += size
         due = self.stdin_pending <= RESUME_BELOW if self.stdin_stalled else self._taken >= RESUME_EVERY
@@ -41,7 +43,7 @@ class FlowControl:
         return due
 
     def peer_paused(self) -> None:
-        """Note a 101 of the client; it is not counted, the next 100 lifts any number."""
+        """Note a 101 of the client. They are not counted: the next 100 lifts any number of them."""
         self._peer_paused = True
 
     def peer_resumed(self) -> None:

@@ -1,7 +1,7 @@
-"""The framing of an exec's output stream, as the engine sends it when the exec has no tty.
+"""The framing of an exec's output stream, which the engine uses when the exec has no tty.
 
-Engine API, "Attach to a container", *Stream format*: 1 byte stream (1 stdout, 2 stderr), 3 zero bytes,
-4 bytes big-endian length, then that many bytes.
+A frame is 1 byte for the stream (1 stdout, 2 stderr), 3 zero bytes, 4 bytes of big-endian length, and that many bytes
+of output (engine API, "Attach to a container", *Stream format*).
 """
 
 import struct
@@ -13,24 +13,24 @@ _STREAMS = {0x01000000: Stream.STDOUT, 0x02000000: Stream.STDERR}  # by a header
 
 
 class FramingError(ValueError):
-    """The engine sent something that is no frame; what follows cannot be understood."""
+    """The engine sent something that is not a frame. What follows cannot be understood."""
 
 
 class StreamDemultiplexer:
-    """Takes the stream in pieces of any size and tells stdout and stderr apart.
+    """Takes the stream in pieces of any size, and tells stdout and stderr apart.
 
-    Bytes are handed on as soon as they come, not when their frame is complete; nothing but a split header is held back.
+    Output is returned as soon as it comes, before its frame is complete. Only a split header is held back.
     """
 
     def __init__(self) -> None:
-        self._header = b""  # the part of a header that has come so far
-        self._left = 0  # bytes that the frame under way still has to bring
-        self._stream = Stream.STDOUT  # of the frame under way
+        self._header = b""  # the part of a split header that has come so far
+        self._left = 0  # bytes that the current frame still lacks
+        self._stream = Stream.STDOUT  # of the current frame
 
     def feed(self, data: bytes | memoryview) -> list[tuple[Stream, list[memoryview]]]:
-        """Return the stream bytes in *data*, in order: parts of its memory, adjacent ones of one stream in one list.
+        """Return the output in *data*, in order, as slices of its memory. Adjacent slices of a stream share a list.
 
-        Raises FramingError; the demultiplexer is of no use after that.
+        Raises FramingError. The demultiplexer cannot be used after that.
         """
         view = memoryview(data)
         runs: list[tuple[Stream, list[memoryview]]] = []
@@ -55,7 +55,7 @@ class StreamDemultiplexer:
         return bool(self._left or self._header)
 
     def _take_header(self, view: memoryview, position: int) -> int:
-        """Take the header at *position*, or as much of it as there is; return where it ends."""
+        """Take the header at *position*, or as much of it as there is. Return where it ends."""
         if self._header or len(view) - position < _HEADER.size:  # it is split
             part = view[position : position + _HEADER.size - len(self._header)]
             self._header += part
@@ -68,8 +68,6 @@ class StreamDemultiplexer:
 
     def _start_frame(self, stream: int, size: int) -> None:
         if stream not in _STREAMS:
-            raise FramingError(
-                f"the engine's stream has a frame header that is none: {_HEADER.pack(stream, size).hex()}"
-            )
+            raise FramingError(f"the engine's stream has an invalid frame header: {_HEADER.pack(stream, size).hex()}")
         self._stream = _STREAMS[stream]
         self._left = size

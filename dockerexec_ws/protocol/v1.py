@@ -1,4 +1,4 @@
-"""The first version of the wire protocol: one WebSocket message is one code byte and a payload."""
+"""Version 1 of the wire protocol: a WebSocket message is one code byte and a payload."""
 
 import enum
 import struct
@@ -26,7 +26,7 @@ _SIZE = struct.Struct("<HH")
 
 
 class Code(enum.IntEnum):
-    """The first byte of a message, as docker-exec-websocket-server 3.0.0 numbers them."""
+    """The first byte of a message. docker-exec-websocket-server 3.0.0 uses the same numbers."""
 
     STDIN = 0
     STDOUT = 1
@@ -45,7 +45,7 @@ _OUTPUT = {stream: bytes([code]) for code, stream in _STREAMS.items()}
 
 
 def parse_client_message(message: bytes) -> FromClient:
-    """Read one message of a client; never raises."""
+    """Read one message from a client. Never raises."""
     match message[0] if message else None:
         case Code.STDIN:
             return Stdin(memoryview(message)[1:])
@@ -67,7 +67,7 @@ def parse_client_message(message: bytes) -> FromClient:
 
 
 def parse_server_message(message: bytes | bytearray) -> FromServer:
-    """Read one message of a server; never raises."""
+    """Read one message from a server. Never raises."""
     match message[0] if message else None:
         case Code.STDOUT | Code.STDERR as code:
             return Output(_STREAMS[Code(code)], memoryview(message)[1:])
@@ -88,7 +88,7 @@ def parse_server_message(message: bytes | bytearray) -> FromServer:
 
 
 def encode(event: Sent) -> bytes:
-    """Return the message that tells *event*. Raises ValueError or struct.error if a number is out of range."""
+    """Return *event* as a message. Raises ValueError or struct.error if a number is out of range."""
     match event:
         case Stdin(data):
             return _message(Code.STDIN, data)
@@ -111,7 +111,7 @@ def encode(event: Sent) -> bytes:
 
 
 def encode_output(stream: Stream, parts: Sequence[bytes | memoryview]) -> list[bytes | memoryview]:
-    """Return one message with the output *parts* as parts to be joined or sent one after another; copies nothing."""
+    """Return one message with the output *parts*, as parts to join or to send in a row. Copies no output."""
     return [_OUTPUT[stream], *parts]
 
 

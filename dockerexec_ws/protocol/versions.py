@@ -8,19 +8,19 @@ from dockerexec_ws.protocol.events import FromClient, FromServer, Sent, Stream
 
 
 class Codec(Protocol):
-    """One version: how each event is written as a message, and read from one. A module will do."""
+    """One version: how events become messages, and messages events. A module can be a codec."""
 
     def encode(self, event: Sent, /) -> bytes:
-        """Return the message that tells *event*. Raises ValueError or struct.error if a number is out of range."""
+        """Return *event* as a message. Raises ValueError or struct.error if a number is out of range."""
 
     def encode_output(self, stream: Stream, parts: Sequence[bytes | memoryview], /) -> Sequence[bytes | memoryview]:
-        """Return one message with the output *parts* as parts to be joined or sent one after another."""
+        """Return one message with the output *parts*, as parts to join or to send in a row."""
 
     def parse_client_message(self, message: bytes, /) -> FromClient:
-        """Read one message of a client; never raises."""
+        """Read one message from a client. Never raises."""
 
     def parse_server_message(self, message: bytes | bytearray, /) -> FromServer:
-        """Read one message of a server; never raises."""
+        """Read one message from a server. Never raises."""
 
 
 VERSIONS: dict[str, Codec] = {"dockerexec-ws": v1}
@@ -28,18 +28,18 @@ VERSIONS: dict[str, Codec] = {"dockerexec-ws": v1}
 
 
 def codec_of(subprotocol: str | None) -> Codec:
-    """Return the codec for a connection with *subprotocol*. Without one it speaks version 1, as the original does."""
+    """Return the codec for a connection with *subprotocol*. A connection without a subprotocol speaks version 1."""
     return v1 if subprotocol is None else VERSIONS[subprotocol]
 
 
 def choose(offered: Collection[str]) -> str | None:
-    """Return the newest version among the subprotocols that a client offers; None if there is none."""
+    """Return the newest version that a client offers by its subprotocols; None if it offers none."""
     return next((name for name in reversed(VERSIONS) if name in offered), None)
 
 
 def offers() -> list[str]:
-    """Return the subprotocols that a client offers: none as long as there is only version 1.
+    """Return the subprotocols that a client should offer. While version 1 is the only one, it offers none.
 
-    The oldest version is the first of them, because docker-exec-websocket-server answers with the first.
+    The oldest version comes first, because docker-exec-websocket-server accepts the first subprotocol.
     """
     return list(VERSIONS) if len(VERSIONS) > 1 else []

@@ -1,4 +1,4 @@
-"""Servers that are none, or mean harm: the client says what is wrong, and holds no more than it has to."""
+"""Servers that break the protocol: the client says what is wrong, and its memory stays bounded."""
 
 import contextlib
 import socket
@@ -16,9 +16,9 @@ from tests.client.support import opened
 @pytest.mark.parametrize(
     ("response", "kind", "text"),
     [
-        (b"SSH-2.0-OpenSSH_9.2\r\n", ConnectionLost, "is no WebSocket server"),
-        (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", ConnectionLost, "is no WebSocket server"),
-        (b"", ConnectionLost, "is no WebSocket server"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", ConnectionLost, "is not a WebSocket server"),
+        (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", ConnectionLost, "is not a WebSocket server"),
+        (b"", ConnectionLost, "is not a WebSocket server"),
         (b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\n\r\n<h1>x", SessionRefused, "^HTTP 502 Bad Gateway$"),
         (b"HTTP/1.1 302 Found\r\nLocation: /y\r\n\r\n", SessionRefused, "^HTTP 302 Found$"),
         (b"HTTP/1.1 400 No\r\n\r\n", SessionRefused, "^HTTP 400 Bad Request$"),

@@ -54,5 +54,5 @@ def test_a_user_without_a_password():
 
 @pytest.mark.parametrize("url", ["", "x", "//h/x", "ftp://h/x", "ws:///x", "ws://h:p/x", "ws://[/x", "ws://h:99999/"])
 def test_what_is_no_url(url):
-    with pytest.raises(SettingsError, match="no URL of a server"):
+    with pytest.raises(SettingsError, match="not the URL of a server"):
         session_url(url, ["a"])

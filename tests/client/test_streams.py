@@ -79,6 +79,6 @@ def test_output_before_a_failure_is_read_first(listen, read):
 def test_communicate_with_input_for_a_closed_stdin(listen):
     process = connect(listen(BROKEN_OFF), ["true"])
     process.stdin.close()
-    with pytest.raises(ValueError, match="stdin is closed"):
+    with pytest.raises(ValueError, match="stdin is already closed"):
         process.communicate(b"x")
     process.close()

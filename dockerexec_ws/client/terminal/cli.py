@@ -157,7 +157,7 @@ def command(
 
     if any(
         "\udc80" <= character <= "\udcff" for word in (url, *argv) for character in word
-    ):  # how Python decodes bytes of argv that are not UTF-8
+    ):  # Python decodes bytes of argv that are not UTF-8 like this
         raise click.UsageError("The URL or the command is not UTF-8 text. Only UTF-8 can be sent.")
     if tty is None:
         tty = os.isatty(0) and os.isatty(1)

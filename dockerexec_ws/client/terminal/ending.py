@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 OWN_FAILURE = 125
-"""The exit status of everything that is not the command's, as of ``docker exec``."""
+"""The exit status of the client's own failures, as with ``docker exec``."""
 
 
 @dataclass(frozen=True)
 class Ending:
-    """An exit status, after a line of text if there is one; or the number of the signal that ends this program."""
+    """The exit status, and a line of text to print before; *signal* is the signal that ends this program, or 0."""
 
     status: int
     text: str = ""

@@ -1,4 +1,4 @@
-"""The local escape: what is typed to leave a session that does not answer, as in ssh; no I/O here."""
+"""The local escape, as in ssh: what to type to leave a session that does not answer. No I/O."""
 
 import re
 
@@ -19,24 +19,24 @@ def escape_character(text: str) -> bytes:
         return bytes([ord(text[1]) & 0x1F])
     if len(text) == 1 and text.isascii() and text not in ".\r\n":
         return text.encode()
-    raise SettingsError(f"{text!r} is no escape character: it is one ASCII character, ^X for a control one, or 'none'")
+    raise SettingsError(f"{text!r} is not an escape character. Use one ASCII character, ^X for Ctrl-X, or 'none'.")
 
 
 class EscapeFilter:
-    """Takes what is typed and finds the escape: the character after a line end, or at the start, and then a dot.
+    """Finds the escape in what is typed: *character* at the start or after a line end, and then a dot.
 
-    The character is held back until the next one is typed; typed twice it is sent once. With b"" there is no escape.
+    The character is held back until the next key. Typed twice, it is sent once. If it is b"", there is no escape.
     """
 
     def __init__(self, character: bytes) -> None:
         self.found = False
-        """Whether it was typed; nothing that follows counts."""
+        """Whether the escape was typed. What follows it is dropped."""
         self._character = character
         self._at_line_start = True
-        self._held = False  # the character, after a line end
+        self._held = False  # the character was typed at the start of a line
 
     def feed(self, data: bytes) -> bytes:
-        """Return what of *data*, and of what was held back, is for the process."""
+        """Return what the process gets of *data* and of the character that was held back."""
         if not self._character:
             return data
         passed = bytearray()

@@ -1,4 +1,4 @@
-"""The main thread of the command line: it owns the terminal's mode and how the program ends, and waits for events."""
+"""The main thread of the command line: it waits for events, and owns the terminal's mode and the program's end."""
 
 import contextlib
 import os
@@ -19,21 +19,23 @@ from dockerexec_ws.errors import DockerExecError
 
 _ENDING_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 _TERMINAL_SIGNALS = (signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH)
-_STUCK_AFTER = 1.0  # seconds that a terminal has to take the last words
+_STUCK_AFTER = 1.0  # seconds that a terminal has to take the last output
 
 Connect = Callable[[tuple[int, int] | None], Process]
 
 
 def attend(connect: Connect, *, tty: bool, escape: bytes) -> Ending:
-    """Run the process that *connect* starts, by the size of its tty, from here: stdin, stdout, stderr and signals.
+    """Run the process that *connect* starts with stdin, stdout, stderr and the signals of this program.
 
-    With *tty* stdin is raw, if it is a terminal, and *escape* the character of the local escape (b"": there is none).
-    It has been put back when this returns, with how the program is to end. The connection is the operating system's to
-    close: a server ends the process of a client that is gone, and nobody who leaves waits for a server that hangs.
+    *connect* takes the rows and columns of the terminal, or None. With *tty*, a terminal on stdin is raw meanwhile, and
+    *escape* is the character of the local escape (b"" for none). Returns how the program has to end.
+
+    The connection stays open: the operating system closes it. The server then ends the process, and a server that hangs
+    does not delay the user.
     """
-    events: SimpleQueue[object] = SimpleQueue()  # its put() is safe in a signal handler
+    events: SimpleQueue[object] = SimpleQueue()  # its put() may be called in a signal handler
     for number in _ENDING_SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and a background job have it
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup and background jobs ignore signals
             _watch(number, events)
     threading.excepthook = lambda failed: events.put(failed.exc_value)
     terminal = Terminal(0) if tty and os.isatty(0) else None
@@ -65,12 +67,12 @@ def attend(connect: Connect, *, tty: bool, escape: bytes) -> Ending:
                         terminal.restore()
                     os.kill(os.getpid(), signal.SIGSTOP)
                 case signal.SIGCONT if process is not None and terminal is not None and terminal.in_foreground():
-                    terminal.make_raw()  # a shell that stopped us has made it its own
+                    terminal.make_raw()  # the shell has set its own mode meanwhile
                     size = _resize(process, size)
                 case Ending() as ending:
                     pass
                 case signal.SIGWINCH | signal.SIGCONT:
-                    pass  # nothing runs yet, or another has the terminal
+                    pass  # nothing runs yet, or another program has the terminal
                 case signal.Signals() as ended_by:
                     ending = Ending(128 + ended_by, signal=ended_by)
                 case BaseException() as error:
@@ -86,9 +88,9 @@ def attend(connect: Connect, *, tty: bool, escape: bytes) -> Ending:
 
 
 def say(text: str) -> None:
-    """Write one line about this program to stderr, without ever waiting long for it."""
+    """Write one line about this program to stderr. Give up after a second if stderr is stuck."""
     line = "".join(character if character.isprintable() else " " for character in text)
-    with contextlib.suppress(OSError):  # nobody listens
+    with contextlib.suppress(OSError):  # nobody reads it
         _last_words(2, f"dockerexec-ws-client: {line}\n".encode(errors="replace"))
 
 
@@ -98,9 +100,10 @@ def _watch(number: signal.Signals, events: "SimpleQueue[object]") -> None:
 
 @contextlib.contextmanager
 def _signals_only_here() -> Iterator[None]:
-    """Have the threads that are started meanwhile, and theirs, leave signals to this one.
+    """Block signals in the threads that are started meanwhile, and in the threads that those start.
 
-    Python handles them in the main thread, but one that another thread has got does not wake it (SIGCONT, often).
+    Python handles signals in the main thread, but a signal that another thread receives does not wake it. SIGCONT often
+    goes to another thread.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {*_ENDING_SIGNALS, *_TERMINAL_SIGNALS})
     try:
@@ -117,7 +120,7 @@ def _start(connect: Connect, size: tuple[int, int] | None, events: "SimpleQueue[
 
 
 def _resize(process: Process, known: tuple[int, int] | None) -> tuple[int, int] | None:
-    """Tell the process the window's size if it is not the *known* one; return what it knows now."""
+    """Send the window's size if it differs from the *known* one. Return the size that the process knows now."""
     size = window_size()
     if not process.tty or size is None or size == known:
         return known
@@ -126,14 +129,14 @@ def _resize(process: Process, known: tuple[int, int] | None) -> tuple[int, int] 
 
 
 def _tidy(relay: Relay, modes: TerminalModes, ending: Ending | None) -> None:
-    """Make the terminal usable after a program that had no time to do so itself, and begin a new line on it."""
+    """Make the terminal usable again if the program could not do so, and begin a new line for an error message."""
     if ending is not None and not ending.text and ending.status <= 128:
-        return  # it exited by itself: what it left it has left on purpose
+        return  # it exited by itself, so it left the modes on purpose
     if relay.stop_output(_STUCK_AFTER):
         sequence = modes.reset_sequence()
         if ending is not None and ending.text and not relay.line_ended:
             sequence += b"\r\n"
-        with contextlib.suppress(OSError):  # it is gone
+        with contextlib.suppress(OSError):  # the terminal is gone
             _last_words(1, sequence)
 
 

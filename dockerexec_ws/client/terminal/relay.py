@@ -1,4 +1,4 @@
-"""Moving bytes between this program's own stdin, stdout and stderr and a process, each way in a thread of its own."""
+"""Moves bytes between this program's own stdin, stdout and stderr and a process, each direction in its own thread."""
 
 import contextlib
 import os
@@ -21,10 +21,11 @@ _READER_GONE_GRACE = 1.0
 
 
 class Relay:
-    """Relays until something ends the session, which it tells by an Ending in *events*; SIGPIPE: nobody reads.
+    """Relays until something ends the session.
 
-    *escape* is for a terminal's keys: what is typed is then taken all the time, so that it is found although the
-    session hangs.
+    It then puts an Ending into *events*, or SIGPIPE if nobody reads stdout any more.
+
+    With *escape*, stdin is a terminal. It is then read all the time, so that the escape works in a session that hangs.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class Relay:
         modes: TerminalModes | None = None,
     ) -> None:
         self.line_ended = True
-        """Whether what was written last ended with a newline."""
+        """Whether the last output ended with a newline."""
         self._process = process
         self._events = events
         self._escape = escape
@@ -45,14 +46,14 @@ class Relay:
         self._writing = threading.Lock()
 
     def start(self) -> None:
-        """Start the threads; nobody joins them, the end of this program is theirs."""
+        """Start the threads. They end with this program: nobody joins them."""
         targets: list[Callable[[], None]] = [self._write_output, self._watch_reader]
         targets += [self._read_input] if self._escape is None else [self._read_keys, self._send_keys]
         for target in targets:
             threading.Thread(target=target, name=f"dockerexec-ws {target.__name__}", daemon=True).start()
 
     def stop_output(self, timeout: float) -> bool:
-        """Have nothing written any more; False if after *timeout* seconds something still is: it is stuck."""
+        """Stop writing output. Return False if a write is still stuck after *timeout* seconds."""
         return self._writing.acquire(timeout=timeout)
 
     # Output
@@ -73,7 +74,7 @@ class Relay:
             self._events.put(Ending(OWN_FAILURE, str(error)))
 
     def _write(self, descriptor: int, data: memoryview) -> None:
-        """Write all of *data*, to a descriptor also that its other owners have made a non-blocking one."""
+        """Write all of *data*, even if another program that shares the descriptor has made it non-blocking."""
         while data:
             try:
                 data = data[os.write(descriptor, data) :]
@@ -85,11 +86,11 @@ class Relay:
                 raise _failed("write to", descriptor, error) from error
 
     def _watch_reader(self) -> None:
-        """Notice that nobody reads stdout any more although nothing is written (``tail -f`` into ``head -1``)."""
-        _wait_for(1, 0)  # POLLERR and POLLHUP, which need not be asked for
-        # A process that exits just now has the last word, so that the status does not depend on who was faster.
+        """Notice that nobody reads stdout any more, even if nothing is written (``tail -f`` into ``head -1``)."""
+        _wait_for(1, 0)  # POLLERR and POLLHUP are always reported
+        # If the process exits at this moment, its exit status counts. Otherwise the status would depend on timing.
         with contextlib.suppress(subprocess.TimeoutExpired):
-            with contextlib.suppress(DockerExecError):  # whoever writes tells it
+            with contextlib.suppress(DockerExecError):  # the thread that writes output reports it
                 self._process.wait(_READER_GONE_GRACE)
             return
         self._events.put(signal.SIGPIPE)
@@ -134,8 +135,8 @@ class Relay:
                 raise _failed("read from", 0, error) from error
 
     def _send(self, data: bytes) -> bool:
-        """Send *data*, or for b"" the end; return whether the process may want more."""
-        with contextlib.suppress(BrokenPipeError, DockerExecError):  # whoever reads its output tells why
+        """Send *data*, or end stdin if it is empty. Return whether the process may want more."""
+        with contextlib.suppress(BrokenPipeError, DockerExecError):  # the thread that writes output reports why
             if data:
                 self._process.stdin.write(data)
                 self._process.stdin.flush()

@@ -55,5 +55,5 @@ def test_how_a_character_is_named(text, character):
 
 @pytest.mark.parametrize("text", ["", "~~", ".", "\r", "ü", "^^^", "^1", "None"])
 def test_what_names_no_character(text):
-    with pytest.raises(SettingsError, match="no escape character"):
+    with pytest.raises(SettingsError, match="not an escape character"):
         escape_character(text)
