@@ -1,1 +1,1 @@
-"""The engine floor: everything that knows Docker."""
+"""Everything that knows Docker."""

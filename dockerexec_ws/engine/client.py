@@ -1,4 +1,4 @@
-"""The connection to a Docker Engine, by docker-py: what it can be asked, and its errors as this package's own."""
+"""The connection to a Docker Engine through docker-py, whose errors become this package's own."""
 
 import contextlib
 import os
@@ -25,22 +25,23 @@ DEFAULT_SOCKET = "/var/run/docker.sock"
 
 
 def engine_address(docker_host: str | None, docker_socket: str | None) -> str | None:
-    """Return one address out of two ways to give it; None when neither is given.
+    """Return the engine's address, which can be given in two ways. None if neither is given.
 
-    Raises SettingsError when both are.
+    Raises SettingsError if both are.
     """
     if docker_host and docker_socket:
         raise SettingsError(
-            "give the engine as an address (docker_host) or as a unix socket's path (docker_socket), not both"
+            "docker_host and docker_socket both name an engine. Give its address (docker_host) or the path of its unix "
+            "socket (docker_socket), not both."
         )
     return f"unix://{docker_socket}" if docker_socket else docker_host or None
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerState:
-    """What the engine tells of a container: its full *id*; *pid* is its first process's on the engine's machine.
+    """The state of a container. *id* is the full one. *pid* is the first process's, on the engine's machine.
 
-    A paused container is running, too; without a *pid* (0) there is no process in it.
+    A *pid* of 0 means that no process runs in the container. A paused container has one.
     """
 
     id: str
@@ -52,9 +53,10 @@ class ContainerState:
 
 @dataclass(frozen=True, slots=True)
 class ExecState:
-    """What the engine tells of an exec; *pid* is its first process's on the engine's machine, 0 if there never was one.
+    """The state of an exec. *container_id* is the full one.
 
-    *exit_code* is None until the engine knows it; *container_id* is the full one.
+    *exit_code* is None until the engine knows it. *pid* is the first process's, on the engine's machine, or 0 if there
+    never was a process.
     """
 
     container_id: str
@@ -69,18 +71,18 @@ class ExecState:
 
     @property
     def never_started(self) -> bool:
-        """Whether the command could not be run; the output is then the runtime's text, on stdout."""
+        """Whether the command could not be run. The output is then the runtime's error message, on stdout."""
         return self.ended and self.pid == 0 and self.exit_code in (126, 127)
 
 
 class Engine:
     """A Docker Engine.
 
-    *address* is as in DOCKER_HOST (``unix:///path``, ``tcp://host:port``); None takes DOCKER_HOST from the environment,
-    else /var/run/docker.sock. DOCKER_TLS_VERIFY and DOCKER_CERT_PATH count in any case. *timeout* bounds each request,
-    and whatever else the engine is waited for, in seconds; *connections* are kept for the next ones.
+    *address* is as in DOCKER_HOST (``unix:///path``, ``tcp://host:port``). If it is None, the environment's DOCKER_HOST
+    is used, or else /var/run/docker.sock. DOCKER_TLS_VERIFY and DOCKER_CERT_PATH always apply. *timeout*, in seconds,
+    bounds each request and every other wait for the engine. Up to *connections* connections are kept open for reuse.
 
-    Raises EngineUnavailableError if it does not answer, SettingsError if the address makes no sense.
+    Raises EngineUnavailableError if no engine answers, SettingsError if the address or the TLS settings are wrong.
     """
 
     def __init__(self, address: str | None = None, *, timeout: float, connections: int = 10) -> None:
@@ -90,34 +92,40 @@ class Engine:
             environment["DOCKER_HOST"] = address
         self.address = environment.get("DOCKER_HOST") or f"unix://{DEFAULT_SOCKET}"
         if self.address.startswith("ssh://"):
-            raise SettingsError("an engine cannot be reached by ssh:// here: forward its socket (ssh -L) and use that")
+            raise SettingsError(
+                "an engine's address with ssh:// is not supported. Forward the engine's socket with ssh -L, and give "
+                "the address of the forwarded socket."
+            )
         try:
             options = kwargs_from_env(environment=environment)
-            with gevent.Timeout(timeout, TimeoutError("no answer in time")):
+            with gevent.Timeout(timeout, TimeoutError("the engine did not answer in time")):
                 self.api = docker.APIClient(
                     options.get("base_url", self.address),
                     version="auto",
-                    # Of a single read. Ours is for the whole answer, and comes first.
+                    # This bounds each single read. Ours bounds the whole answer, and expires first.
                     timeout=timeout + 1,  # type: ignore[arg-type]  # whole seconds in its types only
                     tls=options.get("tls", False),
                     max_pool_size=connections,
                 )
-            # A third of a request's CPU time would go to finding out whether a proxy is to be used for the socket.
+            # A unix socket needs no proxy, and looking for one takes a third of a request's CPU time.
             self.api.trust_env = not self.address.startswith("unix://")
         except (docker.errors.TLSParameterError, ValueError) as error:
-            raise SettingsError(f"the engine's address or TLS settings are wrong: {error}") from error
+            raise SettingsError(
+                f"the engine's address or TLS settings are wrong ({error}). Check the address, DOCKER_TLS_VERIFY and "
+                "DOCKER_CERT_PATH."
+            ) from error
         except (requests.exceptions.RequestException, docker.errors.DockerException, OSError) as error:
             raise EngineUnavailableError(
-                f"no Docker Engine answers at {self.address}: start it, ask to be let in to its socket, "
-                "or name another (--docker-host, --docker-socket, DOCKER_HOST)"
+                f"no Docker Engine answers at {self.address}. Start it, get access to its socket, or give another "
+                "engine's address (--docker-host, --docker-socket, DOCKER_HOST)."
             ) from error
 
     def close(self) -> None:
-        """Close the connections to the engine that wait for a next request. Idempotent."""
+        """Close the connections that are kept for reuse. Idempotent."""
         self.api.close()
 
     def container_state(self, name: str) -> ContainerState:
-        """Return the state of the container *name* (a name, an id or an unambiguous beginning of one).
+        """Return the state of the container *name*, which is a name, an id, or an unambiguous beginning of an id.
 
         API: GET /containers/(id)/json. Raises ContainerNotFoundError, EngineUnavailableError, EngineError.
         """
@@ -126,7 +134,7 @@ class Engine:
                 answer = self.api.inspect_container(name)
             except docker.errors.NotFound as error:
                 raise ContainerNotFoundError(
-                    f"the engine has no container {name!r}: start it, or name another (docker ps tells which run)"
+                    f"the engine has no container {name!r}. Start it, or give another name (docker ps lists them)."
                 ) from error
             state = answer.get("State") or {}
             return ContainerState(
@@ -152,10 +160,10 @@ class Engine:
     ) -> str:
         """Create an exec and return its id (API: POST /containers/(id)/exec).
 
-        *environment* has ``NAME=VALUE`` strings; an empty *user* or *workdir* is the container's own. *size* is the
-        terminal's rows and columns; before API 1.42 (``sizes_at_create``) it has no effect.
+        *environment* has ``NAME=VALUE`` strings. An empty *user* or *workdir* stands for the container's own. *size* is
+        the terminal's rows and columns. It has no effect before API 1.42 (``sizes_at_create``).
 
-        Raises ContainerNotFoundError, EngineUnavailableError, EngineError (a container that is not running, say).
+        Raises ContainerNotFoundError, EngineUnavailableError, EngineError (the container is not running, for example).
         """
         data = {
             "AttachStdin": stdin,
@@ -169,12 +177,12 @@ class Engine:
             "Privileged": privileged,
         }
         if tty:
-            # The engine's default, Ctrl-P Ctrl-Q, would withhold a Ctrl-P and end the session with a made-up code.
-            # There is no "none": this sequence is one that nobody types.
+            # The engine's default, Ctrl-P Ctrl-Q, would hold back each Ctrl-P, and end the session with a made-up code.
+            # Detach keys cannot be turned off, so set a sequence that nobody types.
             data["DetachKeys"] = "ctrl-@,ctrl-^,ctrl-@,ctrl-_,ctrl-@,ctrl-^,ctrl-@,ctrl-_"
         if size is not None and self.sizes_at_create:
             data["ConsoleSize"] = list(size)
-        # docker-py's exec_create has no parameter for ConsoleSize; it is a requests.Session.
+        # docker-py's exec_create has no parameter for ConsoleSize, but APIClient is a requests.Session.
         url = f"{self.api.base_url}/v{self.api.api_version}/containers/{quote(container, safe='')}/exec"
         with self._request():
             response = self.api.post(url, json=data, timeout=self.timeout + 1)
@@ -182,13 +190,13 @@ class Engine:
                 response.raise_for_status()
             except requests.exceptions.HTTPError as error:
                 if response.status_code == HTTPStatus.NOT_FOUND:
-                    raise ContainerNotFoundError("the container is gone") from error
+                    raise ContainerNotFoundError("the container does not exist any longer") from error
                 docker.errors.create_api_error_from_http_exception(error)
             return str(response.json()["Id"])
 
     @property
     def sizes_at_create(self) -> bool:
-        """Whether a terminal can have its size from the beginning: since API 1.42."""
+        """Whether a terminal can have its size from the beginning (API 1.42 and later)."""
         return tuple(map(int, self.api.api_version.split("."))) >= (1, 42)
 
     def start_exec(self, exec_id: str, *, tty: bool) -> HijackedStream:
@@ -202,7 +210,7 @@ class Engine:
     def exec_state(self, exec_id: str) -> ExecState:
         """Return the state of an exec (API: GET /exec/(id)/json).
 
-        Raises EngineUnavailableError, EngineError (an exec that is long over is forgotten, too).
+        Raises EngineUnavailableError, EngineError (the engine forgets an exec some time after its end).
         """
         with self._request():
             answer = self.api.exec_inspect(exec_id)
@@ -219,7 +227,7 @@ class Engine:
 
     @contextlib.contextmanager
     def _request(self) -> Iterator[None]:
-        """Bound the time of what is asked in the ``with`` block, and make its errors this package's own."""
+        """Bound the time of a request in the ``with`` block, and turn its errors into this package's own."""
         late = EngineTimeoutError(f"the Docker Engine did not answer within {self.timeout:g} s")
         try:
             with gevent.Timeout(self.timeout, late):
@@ -229,4 +237,4 @@ class Engine:
         except (requests.exceptions.RequestException, docker.errors.DockerException, OSError) as error:
             raise EngineUnavailableError("the Docker Engine does not answer") from error
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise EngineError("the Docker Engine gave an answer that makes no sense") from error
+            raise EngineError("the Docker Engine's answer makes no sense") from error

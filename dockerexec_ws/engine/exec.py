@@ -1,4 +1,4 @@
-"""One exec: a command in a container, its streams, its size, its end."""
+"""One exec: a command in a container, with its streams, its terminal's size and its exit code."""
 
 import time
 from collections.abc import Sequence
@@ -10,19 +10,19 @@ from dockerexec_ws.errors import EngineError, EngineTimeoutError, EngineUnavaila
 from dockerexec_ws.net.buffers import READ_SIZE
 
 RESIZE_TIMEOUT = 5.0
-"""Seconds within which a resize is tried again: the exec may not have started yet."""
+"""Seconds within which a failed resize is tried again, because the exec may not have started yet."""
 
 _FIRST_DELAY = 0.001
 _LONGEST_DELAY = 0.25
 
 
 class Exec:
-    """A command in *container*: created by the constructor, run by ``start``, which comes before all else.
+    """A command in *container*. The constructor creates it. Call ``start``, which runs it, before any other method.
 
-    *marker* is an environment variable, ``NAME=VALUE``, by which its processes are known in the container; *options*
-    are those of ``Engine.create_exec``.
+    *marker* is an environment variable, ``NAME=VALUE``, that identifies its processes in the container. *options* are
+    those of ``Engine.create_exec``.
 
-    Raises ContainerNotFoundError, EngineUnavailableError, EngineError (a container that is not running, say).
+    Raises ContainerNotFoundError, EngineUnavailableError, EngineError (the container is not running, for example).
     """
 
     def __init__(
@@ -38,17 +38,17 @@ class Exec:
     ) -> None:
         self.tty = tty
         self._engine = engine
-        # The marker last: of two values of a variable that is the one that counts.
+        # The marker comes last, because the last value of a variable counts.
         self._id = engine.create_exec(
             container, argv, stdin=True, tty=tty, environment=[*environment, marker], **options
         )
         self.start_unanswered = False
-        """Whether the engine was told to run the command and has not said a word: it may run it any time."""
+        """Whether the engine was told to run the command and has not answered. It may run the command at any time."""
         self._stream: HijackedStream | None = None
         self._last_byte = b"\n"
 
     def start(self) -> None:
-        """Run the command. Raises as the constructor; even so the command may run (if the engine's answer got lost)."""
+        """Run the command. Raises as the constructor does; the command may run even then, if the answer was lost."""
         self.start_unanswered = True
         try:
             self._stream = self._engine.start_exec(self._id, tty=self.tty)
@@ -60,16 +60,16 @@ class Exec:
         self.start_unanswered = False
 
     def read(self, size: int = READ_SIZE) -> memoryview:
-        """Wait for output and return at most *size* bytes of it, framed unless there is a tty; none at its end.
+        """Wait for output. Returns at most *size* bytes of it, framed unless there is a tty, or none at its end.
 
         They are valid until the next read. Raises EngineUnavailableError.
         """
         return self._started.read(size)
 
     def write(self, parts: Sequence[Bytes], *, wait: bool = True) -> int:
-        """Give the process some of *parts* as stdin, and return how many bytes the engine took.
+        """Send some of *parts* to the process's stdin. Returns how many bytes the engine took.
 
-        Without *wait* only what it takes at once. Raises EngineUnavailableError.
+        Unless *wait* is true, sends only what the engine takes at once. Raises EngineUnavailableError.
         """
         size = end = self._started.write(parts, wait=wait)
         for part in parts:
@@ -79,9 +79,9 @@ class Exec:
         return size
 
     def end_stdin(self) -> None:
-        """End the process's stdin. With a tty that is typing Ctrl-D: on a half-close the engine would cut the output.
+        """End the process's stdin. With a tty, type Ctrl-D, because the engine would cut the output on a half-close.
 
-        In the middle of a line the terminal's EOF character only hands the line over, so a second one is typed.
+        In the middle of a line, the terminal's EOF character only hands the line over. A second one is typed then.
         """
         if self.tty:
             data = b"\x04" if self._last_byte == b"\n" else b"\x04\x04"
@@ -91,19 +91,19 @@ class Exec:
             self._started.half_close()
 
     def close(self) -> None:
-        """Close the stream; the process goes on. Idempotent, and may come before ``start``."""
+        """Close the stream. The process goes on. Idempotent; may be called before ``start``."""
         if self._stream is not None:
             self._stream.close()
 
     @property
     def _started(self) -> HijackedStream:
-        assert self._stream is not None, "start() comes first"  # nosec B101  # a slip of the caller's
+        assert self._stream is not None, "call start() first"  # nosec B101  # a fault of the caller's
         return self._stream
 
     def resize(self, rows: int, columns: int) -> None:
-        """Set the terminal's size, trying again while the process is only about to start.
+        """Set the terminal's size. Tries again while the process may only be about to start.
 
-        Raises EngineUnavailableError; EngineError when the engine still refuses after 5 s.
+        Raises EngineUnavailableError, and EngineError if the engine still refuses after 5 s.
         """
         deadline = time.monotonic() + RESIZE_TIMEOUT
         delay = _FIRST_DELAY
@@ -127,9 +127,9 @@ class Exec:
         return self._engine.exec_state(self._id)
 
     def exit_code(self) -> int:
-        """Wait until the engine knows the exit code (0 to 255): it does not order it after the end of the output.
+        """Wait for the exit code (0 to 255). The engine may know it only some time after the end of the output.
 
-        Raises EngineUnavailableError, EngineError; also when the engine does not tell within its timeout.
+        Raises EngineUnavailableError, and EngineError, also if the engine does not know it within its timeout.
         """
         deadline = time.monotonic() + self._engine.timeout
         delay = _FIRST_DELAY
@@ -138,6 +138,6 @@ class Exec:
             if state.ended and state.exit_code is not None:
                 return state.exit_code & 0xFF
             if time.monotonic() > deadline:
-                raise EngineError(f"the engine did not tell the exit code within {self._engine.timeout:g} s")
+                raise EngineError(f"the engine did not report the exit code within {self._engine.timeout:g} s")
             time.sleep(delay)
             delay = min(2 * delay, _LONGEST_DELAY)

@@ -1,7 +1,7 @@
-"""A running server as its successors see it: by a locked file that outlives it, if it is killed.
+"""A running server as later servers see it: a locked file, which stays if the server is killed.
 
-The lock goes with the process, whatever ends it; the file stays. So whoever finds a file that nobody has locked knows
-that its sessions, whose markers begin with the instance's, have nobody left to end them.
+The kernel releases the lock when the process ends, however it ends. A file without a lock therefore means that no
+server is left to end the processes of that instance's sessions. Their markers begin with the instance's.
 """
 
 import fcntl
@@ -17,33 +17,36 @@ from dockerexec_ws.errors import SettingsError
 logger = logging.getLogger(__name__)
 
 MARKER_VARIABLE = "DOCKEREXEC_WS_SESSION"
-"""The environment variable by which the processes of a session are known in their container."""
+"""The environment variable that identifies the processes of a session in their container."""
 
 _SUFFIX = ".instance"
 
 
 def default_state_dir() -> Path:
-    """Return where the files are by default; it has to outlive a restart of the machine, so it is not in /run.
+    """Return the default folder of the files. It is not in /run, because it must survive a restart of the machine.
 
-    Raises SettingsError if this user has no home.
+    Raises SettingsError if this user has no home directory.
     """
     if os.geteuid() == 0:
         return Path("/var/lib/dockerexec-ws/instances")
     try:
         return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "dockerexec-ws/instances"
     except RuntimeError as error:
-        raise SettingsError("this user has no home directory for the server's state: name one (--state-dir)") from error
+        raise SettingsError(
+            "the server's state has no default folder, because this user has no home directory. Give a folder "
+            "(--state-dir)."
+        ) from error
 
 
 class Instance:
-    """One running server, or one that was; made by ``register`` or ``former``.
+    """A server that runs or did run. Use ``register`` or ``former`` to make one.
 
-    The file has the engine's address in its first line and a container in each further one.
+    The first line of the file is the engine's address. Each further line is a container.
     """
 
     def __init__(self, name: str, path: Path | None = None, fd: int = -1, containers: tuple[str, ...] = ()) -> None:
         self.marker = f"{MARKER_VARIABLE}={name}."
-        """How the markers of all its sessions begin."""
+        """The beginning of the markers of all its sessions."""
         self.containers = containers
         """The containers, by name or id, in which its sessions ran."""
         self._path = path
@@ -51,15 +54,15 @@ class Instance:
 
     @classmethod
     def unregistered(cls) -> Self:
-        """Return an instance without a file: what its sessions leave nobody will end."""
+        """Return an instance without a file. If the server is killed, nothing ends the processes of its sessions."""
         return cls(secrets.token_hex(8))
 
     @classmethod
     def register(cls, state_dir: Path, engine_address: str, containers: tuple[str, ...]) -> Self:
-        """Make this server known in *state_dir*, which is made if need be. Raises SettingsError."""
+        """Write this server's file in *state_dir*, which is made if it is missing. Raises SettingsError."""
         name = secrets.token_hex(8)
         path = state_dir / (name + _SUFFIX)
-        draft = state_dir / f".{name}"  # nobody may find it before it is locked
+        draft = state_dir / f".{name}"  # so that no other server finds it before it is locked
         try:
             state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             fd = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -75,16 +78,16 @@ class Instance:
                 raise
         except OSError as error:
             raise SettingsError(
-                f"the state directory {state_dir} cannot be used ({error.strerror}): name one that this user can "
-                "write to and that outlives a restart (--state-dir)"
+                f"the state directory {state_dir} cannot be used ({error.strerror}). Give one that this user can write "
+                "to and that survives a restart (--state-dir)."
             ) from error
         return cls(name, path, fd, containers)
 
     @classmethod
     def former(cls, state_dir: Path, engine_address: str) -> Iterator[Self]:
-        """Take over, one by one, the instances in *state_dir* that ran on this engine and were not ended in order.
+        """Take over, one by one, the instances in *state_dir* that used this engine and were not shut down properly.
 
-        Each is locked until its ``close``, so that of several servers only one looks after it.
+        Each is locked until its ``close``, so that only one of several servers takes it over.
         """
         for path in sorted(state_dir.glob(f"*{_SUFFIX}")):
             try:
@@ -95,10 +98,10 @@ class Instance:
                 continue
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:  # it lives
+            except OSError:  # its server is running
                 os.close(fd)
                 continue
-            # Another server may have seen to it, and removed it, since it was opened.
+            # Another server may have dealt with it, and removed it, since it was opened.
             lines = os.read(fd, 65536).decode(errors="replace").splitlines() if os.fstat(fd).st_nlink else []
             if lines[:1] == [engine_address]:
                 yield cls(path.name.removesuffix(_SUFFIX), path, fd, tuple(lines[1:]))
@@ -106,22 +109,27 @@ class Instance:
                 os.close(fd)
 
     def uses(self, container: str) -> None:
-        """Note one more container in which sessions run; on the disk before anything runs in it."""
+        """Note one more container in which sessions run. It is on the disk before anything runs in the container."""
         if self._fd < 0 or container in self.containers:
             return
         try:
             os.write(self._fd, f"{container}\n".encode())
             os.fsync(self._fd)
         except OSError as error:
-            logger.warning("what a kill of this server leaves in container %s stays: %s", container, error.strerror)
+            logger.warning(
+                "container %s cannot be noted in the state directory (%s). If this server is killed, nothing ends the "
+                "processes of its sessions there.",
+                container,
+                error.strerror,
+            )
         self.containers = (*self.containers, container)
 
     def new_marker(self) -> str:
-        """Return a marker for a new session, ``NAME=VALUE``, which nobody can guess."""
+        """Return a marker for a new session, ``NAME=VALUE``. Nobody can guess it."""
         return self.marker + secrets.token_hex(16)
 
     def close(self, *, done: bool) -> None:
-        """Unlock the file; when *done*, nothing is left to be ended and it is removed. Idempotent."""
+        """Unlock the file. If *done*, which means that no process is left, also remove it. Idempotent."""
         if self._fd < 0 or self._path is None:
             return
         if done:
@@ -131,7 +139,7 @@ class Instance:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the folder's entries on the disk: the machine may lose its power next."""
+    """Write the folder's entries to the disk, in case the machine loses its power."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

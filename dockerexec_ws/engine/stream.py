@@ -1,4 +1,4 @@
-"""The hijacked connection of a running exec: raw bytes both ways, by blocking calls."""
+"""The hijacked connection of a running exec. It carries raw bytes both ways; the calls block."""
 
 import contextlib
 import socket
@@ -14,19 +14,19 @@ from dockerexec_ws.net.pacing import Pacer
 Bytes = bytes | bytearray | memoryview
 
 _RECEIVE_BUFFER = 1024 * 1024
-_LONGEST_INTERVAL = 32767  # seconds; the kernel takes no more
+_LONGEST_INTERVAL = 32767  # seconds; the kernel's limit
 
 
 class HijackedStream:
-    """The stream that docker-py's ``exec_start(socket=True)`` opened; *raw* is what that returned.
+    """The stream of an exec. *raw* is what docker-py's ``exec_start(socket=True)`` returned.
 
-    One greenlet may read while another writes. ``read`` and ``write`` raise EngineUnavailableError when the engine
-    breaks off, or its machine has not acknowledged anything for *timeout* seconds.
+    One greenlet may read while another writes. ``read`` and ``write`` raise EngineUnavailableError if the engine breaks
+    off the connection, or if its machine has not acknowledged anything for *timeout* seconds.
     """
 
     def __init__(self, raw: Any, timeout: float) -> None:
-        # docker-py hands out what lies below the response's buffered reader, where the bytes are that arrived together
-        # with the response's head (docker-py issues 425, 3332).
+        # docker-py returns the socket below the response's buffered reader. The reader still holds the bytes that
+        # arrived together with the response's head (docker-py issues 425, 3332).
         self._response = raw._response
         if self._response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             self._response.close()
@@ -35,15 +35,15 @@ class HijackedStream:
         try:
             self._early = buffered(self._response.raw._fp.fp, self._socket)
             if not isinstance(self._socket, ssl.SSLSocket):
-                # The response's end would close the socket; with one of our own the 25 kB that it holds can go.
+                # Closing the response would close the socket. With a duplicate, its 25 kB of memory can be freed.
                 self._socket = self._socket.dup()
                 self._response.close()
                 self._response = None
-            # docker-py's timeout is for answers; a session may be silent for days.
+            # docker-py's timeout is for answers, but a session may be silent for days.
             self._socket.settimeout(None)
             if self._socket.family in (socket.AF_INET, socket.AF_INET6):
                 _notice_vanishing(self._socket, timeout)
-                # Or the kernel would take 30 MB for us, which somebody who does not read is late to get.
+                # Otherwise the kernel would buffer up to 30 MB, behind which later output waits for a slow client.
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         except BaseException:
             self.close()
@@ -53,7 +53,7 @@ class HijackedStream:
         self._last_size = 0
 
     def read(self, size: int = READ_SIZE) -> memoryview:
-        """Wait for bytes, at most *size*, and return them; none at the end. They are valid until the next read."""
+        """Wait for bytes and return at most *size*, or none at the end. They are valid until the next read."""
         if self._early:
             early, self._early = self._early[:size], self._early[size:]
             return memoryview(early)
@@ -66,7 +66,7 @@ class HijackedStream:
         return data
 
     def write(self, parts: Sequence[Bytes], *, wait: bool = True) -> int:
-        """Write some of *parts*; return how many bytes the engine took. Without *wait* only what it takes at once."""
+        """Write some of *parts*, without *wait* only what the engine takes at once. Returns how many bytes it took."""
         try:
             if isinstance(self._socket, ssl.SSLSocket):
                 return self._socket.send(parts[0]) if wait else 0
@@ -77,13 +77,13 @@ class HijackedStream:
             raise EngineUnavailableError("the connection to the engine broke off") from error
 
     def half_close(self) -> None:
-        """End the process's stdin; its output goes on. Not for an exec with a tty: the engine would cut its output."""
-        with contextlib.suppress(OSError):  # the process, or the engine, is gone: reading tells
-            # Not the method of SSLSocket, which would give up the decryption of what still comes.
+        """End the process's stdin. Its output goes on, except with a tty, where the engine would cut it."""
+        with contextlib.suppress(OSError):  # the process or the engine is gone, and the next read finds out
+            # SSLSocket's own method would stop decrypting what still arrives.
             socket.socket.shutdown(self._socket, socket.SHUT_WR)
 
     def close(self) -> None:
-        """Close the connection; a greenlet that waits in ``read`` or ``write`` is woken by EngineUnavailableError."""
+        """Close the connection. A greenlet that waits in ``read`` or ``write`` gets EngineUnavailableError."""
         with contextlib.suppress(OSError):
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
         if self._response is not None:
@@ -92,12 +92,12 @@ class HijackedStream:
 
 
 def _notice_vanishing(sock: socket.socket, timeout: float) -> None:
-    """Have the kernel end a connection to a machine that has been gone for *timeout* seconds: nothing else would."""
+    """Have the kernel end the connection *timeout* seconds after the other machine vanished. Nothing else would."""
     probes = 4
     interval = min(max(int(timeout / (probes + 1)), 1), _LONGEST_INTERVAL)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, interval)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, interval)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, probes)
-    # Not TCP_USER_TIMEOUT: it would end the connection while the process takes no stdin. With bytes on their way it is
-    # the kernel's retransmission that gives up, after a quarter of an hour.
+    # TCP_USER_TIMEOUT would also end the connection while the process takes no stdin. If bytes stay unacknowledged, the
+    # kernel gives up after a quarter of an hour.

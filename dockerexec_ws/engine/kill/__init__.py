@@ -1,1 +1,1 @@
-"""Ending processes that the engine has no way to end."""
+"""Ending the processes of sessions, because the engine has no way to end an exec."""

@@ -115,7 +115,7 @@ class ContainerEndings:
                     self._report_failure(batch, reason)
                     self._hopeful.difference_update(batch)
                     return
-            # Wait for starts anew: the engine may have been told of one right before the pause or the failure.
+            # Give starts their time again, because the engine may have been told of one right before.
             begin, next_look = time.monotonic(), waits.first_look
         if next_retry > waits.first_retry:
             logger.warning("the processes that were left in container %s have been ended now", self._name)
@@ -156,7 +156,7 @@ class ContainerEndings:
             try:
                 left, seen = self._end_found(container, batch)
             except EngineError:
-                if self._is_paused(container.id):  # since a moment ago: that is why
+                if self._is_paused(container.id):  # it has been paused meanwhile, which explains the error
                     return Outcome.PAUSED, ""
                 raise
             if left:

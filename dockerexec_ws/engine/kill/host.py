@@ -1,8 +1,8 @@
-"""Ending processes from outside their container, where this process may: as root, on the engine's own machine.
+"""Ending processes from outside their container. This process must be root, on the engine's own machine.
 
-It needs nothing in the image, sees every user's processes at once, and knows an exec's first process by the engine's
-word even if that has cleared its environment. Each signal goes through a pidfd, so that no other process that got the
-number meanwhile is hit.
+This way needs nothing in the image and sees the processes of all users at once. It finds an exec's first process even
+if that has cleared its environment, because the engine tells its pid. Each signal goes through a pidfd, so that it
+cannot hit another process to which the pid was given meanwhile.
 """
 
 import contextlib
@@ -19,11 +19,11 @@ from dockerexec_ws.engine.client import ContainerState
 from dockerexec_ws.errors import EngineError
 
 PASS_INTERVAL = 0.05
-"""Seconds between two looks at what is left."""
+"""Seconds between two looks for processes that are left."""
 
 _PROC = "/proc"
 _PAGE = 65536
-_USED_UP = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # which says nothing of the processes
+_USED_UP = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # these errors say nothing about the processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,50 +35,51 @@ class _Process:
 
 
 class HostProcesses:
-    """The processes of a container, by their numbers on this machine; made by ``of``."""
+    """The processes of a container, by their pids on this machine. Use ``of`` to make one."""
 
     def __init__(self, container: ContainerState) -> None:
         self._seen: set[str] = set()
         self._container_id = container.id
-        self._first_pid = container.pid  # which is never ours to end
-        self._roots: set[tuple[int, int]] = set()  # processes to be ended, by number and start, unmarked as they are
+        self._first_pid = container.pid  # never to be ended
+        self._roots: set[tuple[int, int]] = set()  # pid and start of processes to end without a marker
         self._sessions: set[int] = set()  # whose members are to be ended
 
     @classmethod
     def of(cls, container: ContainerState) -> "HostProcesses | None":
-        """Return the container's processes if they are this machine's and this process may look into them.
+        """Return the container's processes if they run on this machine and this process may look into them.
 
-        Raises EngineError if it cannot tell now.
+        Raises EngineError if that cannot be found out now.
         """
         try:
-            # The engine's number may be another process's here, when its machine, or its view of pids, is another one;
-            # within the container itself any process would do.
+            # If the engine's machine or pid namespace is another one, its pid may be another process's here. Within the
+            # container itself, the check of the control group would accept any process.
             within = container.id.encode() in _read_file("self", "cgroup")
             if os.geteuid() == 0 and not within and _is_in(container.pid, container.id):
                 _read_file(container.pid, "environ")
                 return cls(container)
         except OSError as error:
             if error.errno in _USED_UP:
-                raise EngineError(f"its processes cannot be looked for: {error.strerror}") from error
+                raise EngineError(f"the container's processes cannot be looked for ({error.strerror})") from error
         return None
 
     def end(
         self, markers: Sequence[str], roots: Callable[[set[str]], Sequence[int]], *, grace: float, patience: float
     ) -> tuple[int, set[str]]:
-        """End the processes whose environment has one of *markers*, and all that comes from them.
+        """End the processes whose environment has one of *markers*, and all descendants and members of their sessions.
 
-        *markers* are ``NAME=VALUE``, or how that begins. *roots* gets those that were seen and returns the pids of more
-        processes to end. *grace* is the seconds between SIGHUP and SIGKILL, *patience* those after that.
+        *markers* are ``NAME=VALUE``, or how that begins. *roots* gets the markers that were seen, and returns the pids
+        of more processes to end. *grace* is the seconds between SIGHUP and SIGKILL, *patience* those after that until
+        this gives up.
 
-        Returns how many processes are left, and those of the markers that were seen. Raises PermissionError, and
+        Returns how many processes are left, and which of the markers any process had. Raises PermissionError, and
         EngineError if it cannot be done now.
         """
         try:
             return self._end(markers, roots, grace=grace, patience=patience)
         except PermissionError:
             raise
-        except OSError as error:  # no descriptors are left, say
-            raise EngineError(f"its processes cannot be ended: {error.strerror}") from error
+        except OSError as error:  # if no descriptors are left, for example
+            raise EngineError(f"the container's processes cannot be ended now ({error.strerror})") from error
 
     def _end(
         self, markers: Sequence[str], roots: Callable[[set[str]], Sequence[int]], *, grace: float, patience: float
@@ -91,13 +92,13 @@ class HostProcesses:
                     self._roots.add((pid, process.started))
         hung_up: set[tuple[int, int]] = set()
         begin = time.monotonic()
-        # Twice, since a process that forks and ends all the time can slip through one look.
+        # Look twice, because a process that forks and ends all the time can slip through one look.
         while found := self._find(prefixes) or self._find(prefixes):
             waited = time.monotonic() - begin
             if waited > grace + patience:
                 break
-            if waited >= grace and (hung_up or not grace):  # however long the look took, SIGHUP comes first
-                # All of them are stopped before one can answer the end of another with a new one.
+            if waited >= grace and (hung_up or not grace):  # SIGHUP comes first, however long the look took
+                # Stop all of them first, so that none can answer the end of another with a new one.
                 for number in (signal.SIGSTOP, signal.SIGKILL):
                     for pid, process in found.items():
                         _send(pid, process, number)
@@ -111,7 +112,7 @@ class HostProcesses:
         return len(found), self._seen
 
     def _find(self, prefixes: Mapping[str, bytes]) -> dict[int, _Process]:
-        # In a thread: a machine may have thousands of processes, and a look at each is a system call or three.
+        # In a thread, because a machine may have thousands of processes, and each takes up to three system calls.
         found = gevent.get_hub().threadpool.apply(self._try_to_look, (prefixes,))
         if isinstance(found, OSError):
             raise found
@@ -120,7 +121,7 @@ class HostProcesses:
     def _try_to_look(self, prefixes: Mapping[str, bytes]) -> dict[int, _Process] | OSError:
         try:
             return self._look(prefixes)
-        except OSError as error:  # raised where it is dealt with: the pool would log a traceback
+        except OSError as error:  # the caller raises it, because the pool would log a traceback
             return error
 
     def _look(self, prefixes: Mapping[str, bytes]) -> dict[int, _Process]:
@@ -147,28 +148,30 @@ class HostProcesses:
             self._sessions.update(process.session for process in found.values() if process.session)
             for pid, process in processes.items():
                 parent = found.get(process.parent)
-                is_child = parent is not None and parent.started <= process.started  # else the number was another's
+                is_child = (
+                    parent is not None and parent.started <= process.started
+                )  # or the parent's pid was another's before
                 if pid not in found and (is_child or process.session in self._sessions):
                     found[pid] = process
-        # A session's number is free again when it has no members; who gets it then is not ours.
+        # When a session has no members, its number is free, and the next session to get it is not to be ended.
         self._sessions.intersection_update(process.session for process in processes.values())
         return found
 
     def _is_marked(self, environment: bytes, prefixes: Mapping[str, bytes]) -> bool:
-        # Not by splitting it: it may have a million variables.
+        # Do not split the environment, which may have a million variables.
         markers = [marker for marker, prefix in prefixes.items() if prefix in environment]
         self._seen.update(markers)
         return bool(markers)
 
 
 def _is_in(pid: int, container_id: str) -> bool:
-    """Whether a process is in a container, by its control group; unlike its namespaces, everybody may see that."""
+    """Tell whether a process is in a container by its control group, which any user may read, unlike its namespaces."""
     return container_id.encode() in _read_file(pid, "cgroup")
 
 
 def _read(pid: int) -> _Process | None:
-    """Read what is to be known of a process; None if it is a zombie. Raises OSError when it is gone."""
-    fields = _read_file(pid, "stat").rpartition(b")")[2].split()  # from the third on, proc(5)
+    """Read about a process from /proc. None if it is a zombie. Raises OSError if it is gone."""
+    fields = _read_file(pid, "stat").rpartition(b")")[2].split()  # from field 3 on, see proc(5)
     is_zombie = fields[0] in (b"Z", b"X")
     if is_zombie and int(fields[17]) <= 1:
         return None
@@ -187,7 +190,7 @@ def _environment(pid: int, process: _Process) -> bytes:
 
 
 def _read_file(pid: int | str, name: str) -> bytes:
-    # With as few system calls as can be: there are thousands of files to be read, again and again.
+    # Make as few system calls as possible, because thousands of files are read again and again.
     fd = os.open(f"{_PROC}/{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
     try:
         data = piece = os.read(fd, _PAGE)
@@ -204,7 +207,7 @@ def _send(pid: int, process: _Process, number: int) -> None:
         descriptor = os.pidfd_open(pid)
         try:
             now = _read(pid)
-            if now is not None and now.started == process.started:  # not another one that has the number by now
+            if now is not None and now.started == process.started:  # the pid has not been given to another process
                 signal.pidfd_send_signal(descriptor, number)
         finally:
             os.close(descriptor)
