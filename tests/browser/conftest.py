@@ -11,7 +11,7 @@ import sys
 import gevent
 import pytest
 
-from tests.browser.page import CHROMIUM
+from tests.browser.chromium import CHROMIUM
 from tests.conftest import ROOT, TIMEOUT
 from tests.npm import MissingError, install_packages
 
@@ -110,8 +110,11 @@ def chromium():
 
 @pytest.fixture(scope="session")
 def browser(chromium):
-    """Chromium without WebGL: the terminal's text is in the document, for the tests to read."""
-    browser = Browser("--disable-3d-apis")
+    """Chromium without WebGL: the terminal's text is in the document, for the tests to read.
+
+    Names that end in ".example" are this machine.
+    """
+    browser = Browser("--disable-3d-apis", "--host-resolver-rules=MAP *.example 127.0.0.1")
     yield browser
     browser.close()
 

@@ -11,7 +11,7 @@ import time
 
 from playwright.sync_api import Error, sync_playwright
 
-from tests.browser.page import CHROMIUM, OPTIONS
+from tests.browser.chromium import CHROMIUM, OPTIONS
 
 TIMEOUT = 10.0
 """Seconds that anything may take that is waited for."""

@@ -3,22 +3,33 @@
 import base64
 import contextlib
 import json
-import os
-import shutil
-import subprocess
-import sys
 
-import gevent
 import pytest
 from gevent.pywsgi import WSGIServer
 
 from dockerexec_ws import Handler, mount
 from dockerexec_ws.access.bearer import TOKEN_SUBPROTOCOL
 from dockerexec_ws.access.token_file import new_token
-from tests.browser.page import CHROMIUM
-from tests.conftest import ROOT, TIMEOUT
+from tests.browser.conftest import Tab
 
 QUERY = "command=echo&command=hi"
+# Makes a page try a WebSocket with a URL and subprotocols; tells what the page saw.
+ATTEMPT = """
+([url, protocols]) => new Promise((resolve) => {
+  const seen = {origin: location.origin, opened: false, protocol: null, stdout: '', exit: null, errors: []};
+  const socket = new WebSocket(url, protocols);
+  socket.binaryType = 'arraybuffer';
+  socket.onopen = () => { seen.opened = true; seen.protocol = socket.protocol; };
+  socket.onmessage = ({data}) => {
+    const [code, ...rest] = new Uint8Array(data);
+    const text = new TextDecoder().decode(new Uint8Array(rest));
+    if (code === 1) seen.stdout += text;
+    if (code === 200) seen.exit = rest[0];
+    if (code === 202) seen.errors.push(text);
+  };
+  socket.onclose = ({code}) => { seen.close = code; resolve(seen); };
+})
+"""
 
 
 def page(environ, start_response):
@@ -74,28 +85,19 @@ def elsewhere():
     server.stop(timeout=0)
 
 
-def browse(*attempts, rules=""):
-    """What each attempt's page saw, in one run of the browser."""
-    if not shutil.which(CHROMIUM):
-        pytest.skip(f"there is no {CHROMIUM}: install Debian's chromium")
-    options = json.dumps({"rules": rules, "attempts": attempts})
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.browser.page", options],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # Nothing of the package runs in it: there is no coverage to measure.
-        env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")},
-    )
-    try:
-        with gevent.Timeout(TIMEOUT * 0.8):
-            stdout, stderr = process.communicate()
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == 0, stderr
-    return json.loads(stdout)
+@pytest.fixture
+def browse(browser):
+    """A function that returns what each attempt's page saw."""
+
+    def attempt(page, url, protocols=()):
+        tab = Tab(browser, "attempt")
+        tab("open", page)
+        try:
+            return tab("evaluate", ATTEMPT, [url, list(protocols)])
+        finally:
+            tab("close")
+
+    return lambda *attempts: [attempt(**one) for one in attempts]
 
 
 def subprotocols(token):
@@ -111,13 +113,12 @@ def assert_said_hi(seen):
     assert (seen["stdout"], seen["exit"], seen["errors"], seen["close"]) == ("hi\n", 0, [], 1000)
 
 
-def test_only_the_page_of_the_same_origin_gets_in(serve_site, elsewhere):
+def test_only_the_page_of_the_same_origin_gets_in(browse, serve_site, elsewhere):
     site = serve_site()
     other_port, other_name, own = browse(
         {"page": f"http://127.0.0.1:{elsewhere}/", "url": site.url()},
         {"page": f"http://evil.example:{elsewhere}/", "url": site.url()},
         {"page": site.page(), "url": site.url()},
-        rules="MAP evil.example 127.0.0.1",
     )
     for seen in (other_port, other_name):
         assert_refused(seen)
@@ -130,13 +131,12 @@ def test_only_the_page_of_the_same_origin_gets_in(serve_site, elsewhere):
     assert len(site.execs) == 1
 
 
-def test_a_page_whose_name_is_made_to_resolve_to_the_server(serve_site):
+def test_a_page_whose_name_is_made_to_resolve_to_the_server(browse, serve_site):
     """DNS rebinding: to the browser the page and the server are one, and so are Origin and Host."""
     site = serve_site(allow_host=["good.example"])
     rebound, allowed = browse(
         {"page": site.page("evil.example"), "url": site.url("evil.example")},
         {"page": site.page("good.example"), "url": site.url("good.example")},
-        rules="MAP *.example 127.0.0.1",
     )
     assert rebound["origin"] == f"http://evil.example:{site.port}"
     assert_refused(rebound)
@@ -147,7 +147,7 @@ def test_a_page_whose_name_is_made_to_resolve_to_the_server(serve_site):
     assert len(site.execs) == 1
 
 
-def test_a_token_as_second_subprotocol(serve_site, tmp_path):
+def test_a_token_as_second_subprotocol(browse, serve_site, tmp_path):
     token, line = new_token("somebody")
     (tmp_path / "tokens").write_text(f"{line}\n")
     site = serve_site(token_file=tmp_path / "tokens")
