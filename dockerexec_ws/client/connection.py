@@ -17,7 +17,8 @@ from dockerexec_ws.client.transport import Transport
 from dockerexec_ws.protocol.events import FromServer, Sent
 from dockerexec_ws.protocol.versions import codec_of
 
-_OWED_FRAMES = 64  # pongs that the server does not take; beyond this it is not read from either
+# Pongs that may wait for the server to read them. With more, nothing is read from it either.
+_OWED_FRAMES = 64
 
 
 class Connection:
@@ -38,22 +39,22 @@ class Connection:
         self._transport = transport
         self._protocol = protocol
         self._codec = codec_of(protocol.subprotocol)
-        self._fragments = bytearray()  # of one message; there may be any number, also of empty ones
-        self._flushing = False  # a thread sends what nobody waits for
+        self._fragments = bytearray()  # of one message, joined, because there may be any number of them
+        self._flushing = False  # another thread writes for `flush_soon`
 
     # What comes in
 
     def read_into(self, buffer: memoryview, timeout: float) -> int | None:
-        """Wait *timeout* seconds for bytes; return how many came, 0 at the end, None if none came. Raises OSError."""
+        """Wait *timeout* seconds for bytes. Return how many came; 0 at the end, None if none came. Raises OSError."""
         return self._transport.read_into(buffer, timeout)
 
     def feed(self, data: memoryview) -> None:
-        """Take bytes that came in."""
+        """Parse bytes that came in."""
         with self.lock:
             self._protocol.receive_data(data)  # type: ignore[arg-type]  # it copies any buffer
 
     def events(self) -> Iterator[FromServer]:
-        """Yield what the server says with the messages that are complete by now; under the lock."""
+        """Yield the events of the messages that are complete. Call it under the lock."""
         for event in self._protocol.events_received():
             if isinstance(event, Frame) and event.opcode in (Opcode.BINARY, Opcode.TEXT, Opcode.CONT):
                 message = self._assemble(event)
@@ -62,12 +63,12 @@ class Connection:
 
     @property
     def close_received(self) -> Close | None:
-        """The server's close frame, if it has come; under the lock."""
+        """The server's close frame, if it has come. Read it under the lock."""
         return self._protocol.close_rcvd
 
     @property
     def violation(self) -> BaseException | None:
-        """How the server broke the WebSocket protocol, if it did; under the lock."""
+        """How the server broke the WebSocket protocol, if it did. Read it under the lock."""
         return self._protocol.parser_exc
 
     @property
@@ -78,43 +79,44 @@ class Connection:
     # What goes out
 
     def queue(self, event: Sent) -> None:
-        """Have *event* sent by the next flush, if the connection is open; under the lock."""
+        """Queue *event* for the next flush, if the connection is open. Call it under the lock."""
         message = self._codec.encode(event)
         if self._protocol.state is State.OPEN:
             self._protocol.send_binary(message)
 
     def queue_ping(self) -> None:
-        """Have a ping sent by the next flush, if the connection is open; under the lock."""
+        """Queue a ping for the next flush, if the connection is open. Call it under the lock."""
         if self._protocol.state is State.OPEN:
             self._protocol.send_ping(b"")
 
     def flush(self) -> None:
-        """Write what is queued, in its order, and wait until the kernel has taken it; not under the lock."""
+        """Write what is queued, in order, and wait until the kernel has taken it. Never call it under the lock."""
         try:
             with self.write_lock:
                 while chunks := self._chunks_to_send():
                     for chunk in chunks:
                         self._transport.write(chunk)
-        except OSError:  # the reader finds out, once it has read what came before, and tells
+        except OSError:  # the reader reports the end, after it has read what came before
             self._transport.cut()
-        except BaseException:  # interrupted, perhaps in a frame; and stdin would send again what is queued by now
+        except BaseException:
+            # Interrupted, perhaps within a frame. Also, stdin would send again what is already queued.
             self._transport.cut()
             raise
 
     def flush_soon(self) -> None:
-        """Have another thread write what is queued; under the lock."""
+        """Write what is queued in another thread, without waiting. Call it under the lock."""
         if self._protocol.writes and not self._flushing:
             threading.Thread(target=self._flush_for_others, name="dockerexec-ws flush", daemon=True).start()
-            self._flushing = True  # not before: there may be no more threads
+            self._flushing = True  # not before, because starting a thread may fail
 
     def wait_while_owing(self) -> None:
-        """Wait while the server does not take the pongs that it is owed; under the lock."""
+        """Wait while too many pongs wait for the server to read them. Call it under the lock."""
         self.changed.wait_for(lambda: len(self._protocol.writes) <= _OWED_FRAMES or self.closing)
 
     # The end
 
     def close(self) -> None:
-        """Begin the closing handshake, without waiting for anything; under the lock."""
+        """Begin the closing handshake, without waiting. Call it under the lock."""
         self.closing = True
         with contextlib.suppress(InvalidState):  # it is closed, or about to be
             self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
@@ -126,13 +128,13 @@ class Connection:
         self._transport.cut()
 
     def release(self) -> None:
-        """Give the socket back. Only the thread that reads may call this, or the one that could not start it."""
+        """Close the socket. Only the reading thread may call this, or the one that failed to start it."""
         self._transport.cut()
         with self.write_lock:  # a thread that writes has been woken
             self._transport.close()
 
     def disown(self) -> None:
-        """In a forked process: leave the connection to the parent. No thread came along, and a lock may be held."""
+        """In a forked process, leave the connection to the parent. It has no other threads, and locks may be held."""
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         self.write_lock = threading.Lock()
@@ -155,7 +157,7 @@ class Connection:
         finally:
             with self.lock:
                 self._flushing = False
-                self.flush_soon()  # what came at the last moment
+                self.flush_soon()  # what was queued since the last write
 
     def _chunks_to_send(self) -> list[bytes]:
         with self.lock:

@@ -1,4 +1,4 @@
-"""How far a session has come, by what its server has said; no socket, no lock: the connection has both."""
+"""How far a session has come, according to its server. No socket and no lock: the connection has both."""
 
 import enum
 import logging
@@ -33,7 +33,7 @@ _FOLLOWING = {
 
 
 class Progress:
-    """The state of one session. Its owner locks it, and wakes those who wait for a change.
+    """The state of one session. Callers hold the connection's lock, and wake the threads that wait for a change.
 
     *output_limit* is the limit of ``output``, in bytes.
     """
@@ -45,7 +45,7 @@ class Progress:
         self._failure: DockerExecError | None = None
         self._stdin_held = False  # the server sent a Pause, and no Resume since
         self._shutdown = False  # the server said that it is going away
-        self._error = ""  # the last one that the server told
+        self._error = ""  # the text of the server's last Error
 
     @property
     def exit_code(self) -> int | None:
@@ -63,11 +63,11 @@ class Progress:
         return self.state is State.RUNNING and not self._stdin_held
 
     def outcome(self) -> int:
-        """Return the exit code. Raises the failure of a session that ended without one. Only once it is over."""
+        """Return the exit code of a session that is over. Raises the failure of one that ended without an exit code."""
         if self._exit_code is not None and self.state is State.EXITED:
             return self._exit_code
         assert self._failure is not None  # nosec B101  # for the type checker: it is over
-        raise self._failure.with_traceback(None)  # or it would grow each time
+        raise self._failure.with_traceback(None)  # or the traceback would grow each time
 
     def take(self, event: FromServer) -> Pause | None:
         """Note what the server says. Return the answer that is due, if any."""
@@ -88,7 +88,7 @@ class Progress:
                 self._shutdown = True
             case Error(text):
                 before, self._error = self._error, printable(text)
-                # Not the same text again: a server may send it for each key. A refusal is raised instead.
+                # Do not repeat a text: a server may send it for each key. A refusal is raised instead.
                 if self.state not in (State.OPENING, State.REFUSED) and self._error != before:
                     logger.warning("the server says: %s", self._error)
             case Malformed(text):
@@ -98,7 +98,8 @@ class Progress:
     def fail(self, cause: DockerExecError) -> None:
         """End the session without an exit code, unless it has ended already."""
         if not self.over:
-            self._failure = cause  # first: a finalizer may interrupt here, and it must find a cause if it is over
+            # Set the cause first. A finalizer may interrupt here, and a session that is over must have a cause.
+            self._failure = cause
             self._move(State.REFUSED if self.state is State.OPENING else State.FAILED)
 
     def disconnected(self, close: Close | None, broken: BaseException | None) -> None:

@@ -71,7 +71,7 @@ class Reader:
             before, delivered = delivered, connection.delivered
             if closing or (pinged and before == delivered):
                 return 0
-            if not pinged:  # once: that its kernel takes further ones says nothing of the server
+            if not pinged:  # only once: acknowledged pings would count as a sign of life, but come from the kernel
                 with connection.lock:
                     connection.queue_ping()
                 self._take_events()
@@ -87,5 +87,5 @@ class Reader:
             if connection.close_received is not None or connection.violation is not None:
                 progress.disconnected(connection.close_received, connection.violation)
             connection.changed.notify_all()
-            connection.flush_soon()  # by another thread: this one must never wait for the server to take something
+            connection.flush_soon()  # in another thread, because this one must never wait for the server to read
             connection.wait_while_owing()

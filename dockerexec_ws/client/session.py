@@ -1,4 +1,4 @@
-"""A session on an open connection: output is kept, within bounds, until it is asked for; stdin waits for the server."""
+"""A session on an open connection. It holds output, within bounds, until it is asked for."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ from dockerexec_ws.errors import ConnectionLost, DockerExecError
 from dockerexec_ws.protocol.events import End, Resume, Sent, Stdin, Stream
 
 MESSAGE_SIZE = 64 * 1024
-"""Bytes of stdin in a message: what the original's client sends, whatever limit a server has."""
+"""Bytes of stdin in a message: as docker-exec-websocket-client sends it, so that it suits any server."""
 
 PING_INTERVAL = 20.0
 """Seconds of silence before a ping. After as many more the server counts as gone."""
@@ -59,7 +59,7 @@ class Session:
 
     @property
     def unread(self) -> int:
-        """Bytes that the output takes that was not asked for."""
+        """Bytes of memory that output takes that was not asked for."""
         with self._connection.lock:
             return self._progress.output.size
 
@@ -140,21 +140,21 @@ class Session:
                     self._progress.output.drop(stream)
                 self._progress.fail(ConnectionLost("the session was closed from this side"))
             self._reader.join(self._close_timeout)
-        finally:  # interrupted as well
+        finally:  # also if interrupted
             self._connection.cut()
         self._reader.join()
 
     def abandon(self) -> None:
-        """Cut the connection without waiting for anything; the server ends the process."""
+        """Cut the connection without waiting. The server ends the process."""
         self._connection.cut()
         with self._connection.lock:  # this may be a finalizer that interrupts the thread that holds it
             self._connection.closing = True
-            # At once: stdin's own finalizer, which comes next, may not wait for the thread that it interrupts.
+            # Now, because stdin's finalizer comes next, and must not wait for the thread that it interrupts.
             self._progress.fail(ConnectionLost("the session was abandoned"))
             self._connection.changed.notify_all()
 
     def disown(self) -> None:
-        """In a forked process: leave the session to its parent."""
+        """In a forked process, leave the session to the parent."""
         self._connection.disown()
         with self._connection.lock:
             self._progress.fail(ConnectionLost("the session is in the process that this one was forked from"))
@@ -166,7 +166,7 @@ class Session:
             raise TimeoutError
 
     def _output_taken(self) -> None:
-        """See to what follows from there being less output kept."""
+        """Read on, and tell the server to resume, if enough output was taken."""
         if self._progress.output.relieved():
             self._connection.changed.notify_all()
         if self._progress.output.resume_due():
