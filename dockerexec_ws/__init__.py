@@ -1,6 +1,6 @@
 """Serve ``docker exec`` over WebSockets: nothing lost, nothing left behind, nobody in.
 
-Importing this package patches nothing and imports neither gevent nor docker; the names below are loaded when used.
+Importing this package patches nothing and loads neither gevent nor docker. The names below are loaded on first use.
 """
 
 import importlib

@@ -25,17 +25,18 @@ from dockerexec_ws.settings.schema import OPTIONS
     params=parameters(),
     context_settings=CONTEXT_SETTINGS,
     epilog="Each option can also be given in the environment, as DOCKEREXEC_WS_CONTAINER, DOCKEREXEC_WS_MAX_SESSIONS "
-    "and so on. Flags take precedence over the environment, and both over the policy file. The engine comes from a "
-    "flag, else from DOCKEREXEC_WS_DOCKER_HOST or DOCKEREXEC_WS_DOCKER_SOCKET, else from the policy file, else from "
-    "DOCKER_HOST, else it is at /var/run/docker.sock.",
+    "and so on. Flags take precedence over the environment, and both over the policy file. The engine's address is the "
+    "first of these that is set: a flag, DOCKEREXEC_WS_DOCKER_HOST or DOCKEREXEC_WS_DOCKER_SOCKET, the policy file, "
+    "DOCKER_HOST. Otherwise it is /var/run/docker.sock.",
 )
 @click.version_option(__version__, prog_name="dockerexec-ws", allow_from_autoenv=False)
 @click.pass_context
 def command(ctx: click.Context, /, **_: Any) -> None:
     """Serve docker exec over WebSockets. Every client that reaches the port and knows the path can run commands.
 
-    When the server accepts connections it prints one line, "listening on ws://HOST:PORT/PATH". On SIGTERM or SIGINT it
-    tells every client and ends every process; a second signal stops it at once. On SIGHUP it reloads its TLS files.
+    When the server accepts connections, it prints one line, "listening on ws://HOST:PORT/PATH". On SIGTERM or SIGINT it
+    notifies the clients, ends their processes and stops; a second signal stops it at once. On SIGHUP it reloads its TLS
+    files.
     """
     if ctx.invoked_subcommand is None:
         _serve(given(ctx))
@@ -90,7 +91,7 @@ def _serve(settings: Mapping[str, Any]) -> None:
 
 
 def _with_tables(text: str) -> str:
-    """Return *text* with the full key of each option that the policy file gives, so that it is found there."""
+    """Return *text* with the full keys of the options that come from the policy file, so that users find them there."""
     for option in filter(in_policy_file(click.get_current_context()), OPTIONS):
         text = re.sub(rf"(?<![\w.-]){option.name}(?![\w-])", option.key, text)
     return text
@@ -100,4 +101,4 @@ def _reload(server: DockerExecServer) -> None:
     try:
         server.reload()
     except SettingsError as error:
-        logging.getLogger(__name__).error("nothing was read again: %s", error)
+        logging.getLogger(__name__).error("the TLS files were not reloaded, and the former ones stay in use: %s", error)

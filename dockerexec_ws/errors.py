@@ -1,4 +1,4 @@
-"""The exceptions of this package; the text of each may be shown to the peer: no path, no token, no stack."""
+"""The exceptions of this package. Clients may see their texts, so none contains a path, a token or a stack."""
 
 
 class DockerExecError(Exception):
@@ -10,27 +10,27 @@ class DockerExecError(Exception):
     close_code = 1011
 
     stdout: bytes | str | None = None
-    """What a client that collects output (``run``, ``communicate``) had of it by then, as with TimeoutExpired."""
+    """The output that ``run`` or ``communicate`` had collected by then, as in ``subprocess.TimeoutExpired``."""
 
     stderr: bytes | str | None = None
 
 
 class SettingsError(DockerExecError):
-    """A setting is missing, wrong, or at odds with another; the text says what to do."""
+    """A setting is missing, wrong or contradicts another. The text says what to do."""
 
 
 class NotPatchedError(DockerExecError):
-    """The standard library is not gevent's, so that one waiting session would stop all others."""
+    """gevent has not patched the standard library, so one waiting session would stop all others."""
 
     def __init__(self) -> None:
         super().__init__(
-            "gevent has not patched the standard library: run `import gevent.monkey; gevent.monkey.patch_all()` "
-            "before every other import of your program (under gunicorn: use a gevent worker, without --preload)"
+            "gevent has not patched the standard library. Run `import gevent.monkey; gevent.monkey.patch_all()` "
+            "before every other import of your program. Under gunicorn, use a gevent worker without --preload."
         )
 
 
 class ListenError(DockerExecError):
-    """The address to listen on cannot be had."""
+    """The server cannot listen on the address."""
 
 
 class EngineError(DockerExecError):
@@ -38,39 +38,39 @@ class EngineError(DockerExecError):
 
 
 class EngineUnavailableError(EngineError):
-    """The engine does not answer, or broke off in the middle."""
+    """The engine does not answer, or its answer breaks off."""
 
 
 class EngineTimeoutError(EngineUnavailableError):
-    """The engine did not answer in time; what it was asked it may still do."""
+    """The engine did not answer in time. It may still carry out the request."""
 
 
 class ContainerNotFoundError(EngineError):
-    """The engine has no container of that name or id."""
+    """The engine has no container with that name or id."""
 
 
 class NoShellError(EngineError):
-    """The image has no shell in which the script that ends processes could run."""
+    """The image has no shell to run the script that ends processes."""
 
 
 class ConnectionClosedError(DockerExecError):
-    """Sent on a WebSocket that is closed or closing."""
+    """The WebSocket is closed or closing, so nothing can be sent."""
 
 
 class RequestRefusedError(DockerExecError):
-    """What the client asks for cannot be run; nothing was."""
+    """The client's request is not valid or not allowed. Nothing was run."""
 
     close_code = 1008
 
 
 class LimitExceededError(DockerExecError):
-    """A session has used up what it may."""
+    """A session has reached one of its limits."""
 
     close_code = 1008
 
 
 class AuditError(DockerExecError):
-    """The audit log cannot be written, and nothing may happen without it."""
+    """The audit log cannot be written, and the settings require it."""
 
     close_code = 1013
 
@@ -79,18 +79,18 @@ class AuditError(DockerExecError):
 
 
 class QuotaError(DockerExecError):
-    """An identity, or an address, has as many sessions as it may have."""
+    """An identity or an address has reached its number of sessions."""
 
     close_code = 1013
 
 
-# What a client's session ends with, where that is no exit code; EngineError is another. Named by what happened.
+# How a client's session ends without an exit code, besides EngineError. The names say what happened.
 
 
 class SessionRefused(DockerExecError):  # noqa: N818
-    """The server does not let a session begin, or go on: authentication, policy, a limit; the text is the server's.
+    """The server refused or ended the session because of authentication, policy or a limit. The text is the server's.
 
-    ``status`` is the HTTP status of a refusal before the upgrade, None after it.
+    ``status`` is the HTTP status if the server refused before the upgrade, else None.
     """
 
     close_code = 1008
@@ -101,7 +101,7 @@ class SessionRefused(DockerExecError):  # noqa: N818
 
 
 class ServerShutdown(DockerExecError):  # noqa: N818
-    """The server went away in order, and ended the process."""
+    """The server shut down and ended the process."""
 
     close_code = 1001
 
@@ -110,6 +110,6 @@ class ServerShutdown(DockerExecError):  # noqa: N818
 
 
 class ConnectionLost(DockerExecError):  # noqa: N818
-    """There is no connection, or no longer one; how the process ended, if it did, is not known."""
+    """The connection failed or was lost. It is unknown whether the process has ended, and how."""
 
     close_code = 1006

@@ -14,12 +14,12 @@ app = create_app(_container, **_options)
 
 
 def _close_at(number: int) -> None:
-    """Close the application when signal *number* tells its worker process to end, before the worker reacts itself.
+    """Close the application when its worker process receives signal *number*, and then let the worker react.
 
     gunicorn does not notify applications, and it kills the worker at the end of its graceful timeout.
     """
     ends = signal.getsignal(number)
-    if not callable(ends):  # the process does not handle the signal, and a module should not change that
+    if not callable(ends):  # importing a module should not make a process handle a signal
         return
 
     def close(number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""Whether a request gets in, and as whose: the one place that decides, before the engine is asked anything."""
+"""Decides whether a request gets in, and for which identity, before the engine is asked anything."""
 
 import ipaddress
 import math
@@ -12,12 +12,12 @@ from dockerexec_ws.access.rate import Rate
 from dockerexec_ws.access.refusal import RefusedError
 
 MOST_FAILURES = 10
-"""Failures to authenticate in a minute after which an address has to wait."""
+"""Failed authentications in a minute after which an address has to wait."""
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who has got in: *identity* is None where nobody has to tell; *origin* is that of the web page it came from."""
+    """A client that was let in. *identity* is None if no authentication is required; *origin* is its web page's."""
 
     identity: Identity | None
     address: str
@@ -25,25 +25,25 @@ class Client:
 
     @property
     def name(self) -> str | None:
-        """The name of its identity."""
+        """The name of its identity, if it has one."""
         return None if self.identity is None else self.identity.name
 
     @property
     def quota_keys(self) -> tuple[str, str]:
-        """What its sessions are counted by, per identity ("" if it has none) and per address."""
+        """The keys by which its sessions are counted: its identity's ("" if it has none) and its address's."""
         return "" if self.name is None else f"identity {self.name}", f"address {self.address}"
 
     @property
     def narrowing(self) -> Narrowing:
-        """What its credentials leave it of the policy."""
+        """How its credentials narrow the policy."""
         return Narrowing() if self.identity is None else self.identity.narrowing
 
 
 class Admission:
     """Decides on requests.
 
-    Without *authenticators* only this machine gets in, unless *allow_unauthenticated*. *allow_origins* and
-    *allow_hosts* are in addition to the own ones; "*" allows any.
+    Without *authenticators* only clients on this machine get in, unless *allow_unauthenticated* is true.
+    *allow_origins* and *allow_hosts* are in addition to the server's own; "*" allows any.
     """
 
     def __init__(
@@ -63,33 +63,43 @@ class Admission:
         self._failures = Rate(MOST_FAILURES)
 
     def address(self, environ: Environ) -> str:
-        """Return the address of the client, as it is to be told in logs."""
+        """Return the client's address, as logs show it."""
         return self._proxies.client_address(environ)
 
     def admit(self, environ: Environ) -> Client:
-        """Return who the request comes from. Raises RefusedError: 403, 401 or 429."""
+        """Return the client that sent the request. Raises RefusedError: 403, 401 or 429."""
         self.check(environ)
         address = self.address(environ)
         return Client(self._authenticate(environ, address), address, environ.get("HTTP_ORIGIN"))
 
     def check(self, environ: Environ) -> None:
-        """Check all but who the request comes from, where clients have to tell that. Raises RefusedError: 403."""
+        """Check everything except the client's credentials. Raises RefusedError: 403."""
         host = self._proxies.host(environ)
         if "*" not in self._allow_hosts and not allowed_host(host, environ, self._allow_hosts):
-            raise RefusedError(403, "This server does not go by that host name (--allow-host).")
+            raise RefusedError(
+                403, "This server is not known by that host name. The server's operator can allow it with --allow-host."
+            )
         origin = environ.get("HTTP_ORIGIN")
         if origin is not None and not self._may_come_from(origin, host, environ):
-            raise RefusedError(403, "Pages of that origin may not connect (--allow-origin).")
+            raise RefusedError(
+                403,
+                f"Connections from web pages at {origin} are not allowed. The server's operator can allow them with "
+                "--allow-origin.",
+            )
         address = self.address(environ)
         if not (
             self._authenticators
             or self._allow_unauthenticated
             or (is_loopback(address) and is_loopback(environ.get("REMOTE_ADDR", "")))
         ):
-            raise RefusedError(403, "Without authentication only this machine may connect (--allow-unauthenticated).")
+            raise RefusedError(
+                403,
+                "Only clients on the server's machine can connect, because the server does not authenticate clients. "
+                "The server's operator can change that with --token-file or --allow-unauthenticated.",
+            )
 
     def _may_come_from(self, origin: str, host: str, environ: Environ) -> bool:
-        if origin == "null":  # no page's own: any sandboxed one's
+        if origin == "null":  # any sandboxed page sends this
             return False
         if "*" in self._allow_origins or origin.lower() in self._allow_origins:
             return True
@@ -100,17 +110,18 @@ class Admission:
             return None
         network = _network(address)
         if wait := self._failures.wait(network):
-            raise RefusedError(429, "Too many failures to authenticate.", [("Retry-After", str(math.ceil(wait)))])
+            headers = [("Retry-After", str(math.ceil(wait)))]
+            raise RefusedError(429, "Too many failed authentications. Try again later.", headers)
         for authenticator in self._authenticators:
             found = authenticator(environ)
             identity = Identity(found) if isinstance(found, str) else found
-            if identity is not None and identity.name:  # a header that is not there is often ""
+            if identity is not None and identity.name:  # an authenticator often returns "" for a missing header
                 return identity
         self._failures.note(network)
         raise RefusedError(401, "Authentication is needed.", [("WWW-Authenticate", "Bearer")])
 
 
 def _network(address: str) -> str:
-    """Return what failures are counted by: one client has all addresses of an IPv6 network."""
+    """Return the key by which failures are counted. For IPv6 it is a /64 network, because one client has all of it."""
     parsed = parse_address(address)
     return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed and parsed.version == 6 else address

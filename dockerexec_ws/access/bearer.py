@@ -23,9 +23,10 @@ class BearerAuthenticator:
 
 
 def bearer_token(environ: Environ) -> str | None:
-    """Return the token that a request carries; None if it carries none, or more than one.
+    """Return the token that a request carries; None if it carries none or more than one.
 
-    RFC 6750 section 2.1, or by a subprotocol, since a browser's WebSocket cannot set a header.
+    The token is in the Authorization header (RFC 6750 section 2.1) or in a subprotocol, because a browser's WebSocket
+    cannot set that header.
     """
     tokens = set()
     scheme, _, credentials = environ.get("HTTP_AUTHORIZATION", "").partition(" ")

@@ -10,7 +10,7 @@ def of(settings: AccessSettings) -> Authenticator | None:
 
 
 def certificate_name(environ: Environ) -> Identity | None:
-    """Return the name in the client's certificate: the subject's common name, else the first alternative one."""
+    """Return the name in the client's certificate: the common name, or else the first alternative name."""
     certificate = environ.get(PEER_CERTIFICATE) or {}
     names = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
     names += [value for kind, value in certificate.get("subjectAltName", ()) if kind in ("DNS", "email", "URI")]

@@ -1,4 +1,4 @@
-"""Who a client is, and the one interface by which it is found out."""
+"""A client's identity, and the interface of the functions that establish it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,19 +10,19 @@ Environ = dict[str, Any]
 """A WSGI environ (PEP 3333)."""
 
 LOCAL_ADDRESS = "dockerexec_ws.local_address"
-"""Its key for the address at which the connection arrived."""
+"""The environ's key for the IP address at which the connection arrived, "" if that is unknown."""
 
 PEER_CERTIFICATE = "dockerexec_ws.peer_certificate"
-"""Its key for the client's certificate, as ``ssl.SSLSocket.getpeercert`` returns it: verified, empty without one."""
+"""The environ's key for the client's verified certificate, as ``ssl.SSLSocket.getpeercert`` returns it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A client whose *name* is established; *narrowing* is what its credentials leave it of the policy."""
+    """The *name* of an authenticated client. *narrowing* restricts its sessions within the policy."""
 
     name: str
     narrowing: Narrowing = field(default_factory=Narrowing)
 
 
 Authenticator = Callable[[Environ], Identity | str | None]
-"""Gets the WSGI environ of a request; returns who it comes from, or None if it does not establish that."""
+"""Gets the WSGI environ of a request. Returns the client's identity, or None if it does not recognise the client."""

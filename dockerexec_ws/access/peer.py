@@ -1,4 +1,4 @@
-"""Where a request comes from and where it goes to, as far as that can be believed."""
+"""The address and origin of a request, and the host it is for, as far as they can be trusted."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def is_loopback(address: str) -> bool:
-    """Whether nobody but this machine's processes can have, or reach, the address; "" is a unix socket's."""
+    """Whether only processes on this machine can have or reach the address; "" is a unix socket's."""
     parsed = parse_address(address)
     return not address or (parsed is not None and parsed.is_loopback)
 
 
 def parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return the address that *text* is, if it is one; one of IPv4 also in its IPv6 clothes."""
+    """Return *text* as an address, or None. An IPv4 address mapped to IPv6 is returned as IPv4."""
     try:
         parsed = ipaddress.ip_address(text)
     except ValueError:
@@ -27,7 +27,7 @@ def parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | 
 
 
 class TrustedProxies:
-    """Reverse proxies whose word counts on whom they forward a request for, by their networks (``10.0.0.0/8``)."""
+    """Reverse proxies, by network (``10.0.0.0/8``), whose headers about the forwarded client are trusted."""
 
     def __init__(self, networks: Sequence[str]) -> None:
         self._networks = []
@@ -35,14 +35,16 @@ class TrustedProxies:
             try:
                 self._networks.append(ipaddress.ip_network(network))
             except ValueError as error:
-                raise SettingsError(f"{network!r} is no network of trusted proxies: it is like 10.0.0.0/8") from error
+                raise SettingsError(
+                    f"{network!r} is not a network of trusted proxies. Give a network such as 10.0.0.0/8."
+                ) from error
 
     def sent(self, environ: Environ) -> bool:
-        """Whether a request comes by way of a trusted proxy."""
+        """Whether a request comes from a trusted proxy."""
         return self._is_trusted(environ.get("REMOTE_ADDR", ""))
 
     def client_address(self, environ: Environ) -> str:
-        """Return the client's address: the nearest one that is no trusted proxy's."""
+        """Return the client's address: the nearest one that is not a trusted proxy's."""
         address: str = environ.get("REMOTE_ADDR", "")
         hops = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
         while self._is_trusted(address) and hops:
@@ -53,11 +55,11 @@ class TrustedProxies:
         return address
 
     def host(self, environ: Environ) -> str:
-        """Return the host, perhaps with its port, that the client addressed; "" if it does not tell."""
+        """Return the host, perhaps with a port, that the client addressed; "" if the request names none."""
         return str(self._forwarded(environ, "HOST") or environ.get("HTTP_HOST", ""))
 
     def scheme(self, environ: Environ) -> str | None:
-        """Return "http" or "https"; None if that cannot be known, since a proxy may have been in between."""
+        """Return "http" or "https"; None if it is unknown, because there may be a proxy in between."""
         scheme = self._forwarded(environ, "PROTO")
         if scheme is None and not self.sent(environ):
             scheme = environ.get("wsgi.url_scheme") if self._networks or not is_loopback(_remote(environ)) else None
@@ -75,7 +77,7 @@ class TrustedProxies:
 
 
 def same_origin(origin: str, host: str, scheme: str | None) -> bool:
-    """Whether *origin* is that of a page from *host* (RFC 6454), whose *scheme* None leaves open."""
+    """Whether *origin* is that of a page from *host* (RFC 6454). A *scheme* of None matches either."""
     try:
         theirs = urlsplit(origin)
         ours = urlsplit(f"{scheme or theirs.scheme}://{host}")
@@ -84,14 +86,14 @@ def same_origin(origin: str, host: str, scheme: str | None) -> bool:
             ours.hostname,
             _port(ours),
         )
-    except ValueError:  # no URL: a port that is no number, say
+    except ValueError:  # not a URL; its port may not be a number
         return False
 
 
 def allowed_host(host: str, environ: Environ, allowed: Sequence[str]) -> bool:
-    """Whether *host*, as a client addressed it, is one of *allowed*, this machine's loopback or the address it reached.
+    """Whether *host*, as a client addressed it, is in *allowed*, a loopback name or the address where it arrived.
 
-    A page whose name is made to resolve to this machine (DNS rebinding) tells its own name.
+    This stops DNS rebinding: a page whose name was made to resolve to this machine sends its own name.
     """
     try:
         name = (urlsplit(f"//{host}").hostname or "").rstrip(".")

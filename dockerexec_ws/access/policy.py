@@ -1,4 +1,4 @@
-"""What may be asked for: by everybody, and by whoever a signed token narrows it for."""
+"""What clients may ask for: the server's policy, and what a client's credentials narrow it to."""
 
 import dataclasses
 import time
@@ -10,14 +10,14 @@ from dockerexec_ws.access.request import ExecRequest
 from dockerexec_ws.errors import RequestRefusedError
 
 Command = str | Sequence[str]
-"""A pattern for a command's first word, whatever follows it; or all its words, exactly."""
+"""A pattern for a command's first word, with any words after it; or all words of a command."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """Which requests are allowed. Patterns are those of a shell (``*``, ``?``, ``[...]``), and match in one case only.
+    """Which requests are allowed. Patterns are those of a shell (``*``, ``?``, ``[...]``) and are case-sensitive.
 
-    Without any ``users``, ``workdirs`` or ``environment`` (names of variables) none may be asked for.
+    An empty ``users``, ``workdirs`` or ``environment`` (names of variables) allows none.
     """
 
     commands: Sequence[Command] = ("*",)
@@ -28,7 +28,7 @@ class Policy:
     privileged: bool = False
 
     def check(self, request: ExecRequest) -> None:
-        """Raise RequestRefusedError, which names the parameter, unless *request* is allowed."""
+        """Raise RequestRefusedError, which names the parameter, if *request* is not allowed."""
         if not request.argv:
             raise RequestRefusedError("no command was given: add a query parameter command=... for each word of it")
         names = {variable.partition("=")[0] for variable in request.environment}
@@ -47,9 +47,9 @@ class Policy:
 
 @dataclass(frozen=True, kw_only=True)
 class Narrowing:
-    """What a signed token allows its bearer, within the policy; None narrows nothing.
+    """What a client's credentials allow within the policy. None narrows nothing.
 
-    *command* and *user* are what runs: who asks for none gets them, who asks for another is refused.
+    A client that names no command or user gets *command* and *user*. A client that names others is refused.
     """
 
     containers: Sequence[str] | None = None
@@ -57,10 +57,13 @@ class Narrowing:
     user: str | None = None
     tty: bool | None = None
     deadline: float | None = None
-    """When a session has to end, in seconds since 1970."""
+    """The time at which a session has to end, in seconds since 1970."""
 
     def apply(self, request: ExecRequest) -> ExecRequest:
-        """Return *request* with what is prescribed. Raises RequestRefusedError, which names the parameter."""
+        """Return *request* with the prescribed command and user.
+
+        Raises RequestRefusedError, which names the parameter.
+        """
         if self.command is not None:
             if request.argv not in ((), self.command):
                 raise RequestRefusedError("command: not allowed")
@@ -77,9 +80,9 @@ class Narrowing:
 
 
 def offered_commands(policy: Policy, narrowing: Narrowing) -> tuple[list[list[str]], bool]:
-    """Return the commands that a client may ask for, as far as they can be listed, and whether it may ask for others.
+    """Return the commands that a client may ask for and that can be listed, and whether it may ask for others.
 
-    Of a pattern without wildcards that is its word, which others may follow.
+    A pattern without wildcards is listed as its word, although the client may add more words.
     """
     if narrowing.command is not None:
         allowed = any(_allows(command, narrowing.command) for command in policy.commands)
@@ -94,7 +97,7 @@ def offered_commands(policy: Policy, narrowing: Narrowing) -> tuple[list[list[st
 
 
 def is_literal(pattern: str) -> bool:
-    """Whether a pattern is for itself alone."""
+    """Whether a pattern matches only itself."""
     return not any(character in pattern for character in "*?[")
 
 
@@ -103,5 +106,5 @@ def _allows(command: Command, argv: Sequence[str]) -> bool:
 
 
 def matches(value: str, patterns: Iterable[str]) -> bool:
-    """Whether one of *patterns*, those of a shell, is for *value*."""
+    """Whether one of *patterns*, as in a shell, matches *value*."""
     return any(fnmatchcase(value, pattern) for pattern in patterns)

@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 class ProxyHeader:
-    """The name that a trusted proxy gives in the header *name*; a second such header lets nobody in."""
+    """Identifies a client by the header *name* of a trusted proxy. A request with two such headers is refused."""
 
     def __init__(self, name: str, trusted_proxies: Sequence[str]) -> None:
         self._key = "HTTP_" + name.upper().replace("-", "_")
@@ -24,11 +24,11 @@ class ProxyHeader:
         return cls(settings.identity_header, settings.trusted_proxy) if settings.identity_header else None
 
     def __call__(self, environ: Environ) -> Identity | None:
-        """Return who the proxy says that the request comes from."""
+        """Return the identity that the proxy names."""
         value = environ.get(self._key, "").strip()
         if not value or not self._proxies.sent(environ):
             return None
-        if "," in value:  # how a WSGI server joins two headers
-            logger.warning("a trusted proxy's identity header came twice, or has a comma")
+        if "," in value:  # WSGI servers join two headers so, and the client may have sent one of them
+            logger.warning("the identity header of a trusted proxy came twice or contains a comma: it was not used")
             return None
         return Identity(value)

@@ -1,10 +1,10 @@
-"""How often something may happen, for each of many: addresses or identities, in bounded memory."""
+"""Limits how often something happens for each address or identity, in bounded memory."""
 
 import time
 from collections import OrderedDict, deque
 
 MOST_KEYS = 10_000
-"""Of more keys the one that was longest without an event is forgotten: nobody can take all memory by having many."""
+"""Above this number, the key whose last event is oldest is forgotten, so that many keys cannot use up the memory."""
 
 
 class Rate:

@@ -1,4 +1,4 @@
-"""The answer to a request that is refused before it becomes a WebSocket."""
+"""The response to a request that is refused before it becomes a session."""
 
 import http
 from collections.abc import Sequence
@@ -7,9 +7,10 @@ from websockets.frames import CloseCode
 
 
 class RefusedError(Exception):
-    """The request does not become a WebSocket; carries the HTTP response to give.
+    """The request does not become a session. Carries the HTTP response to send.
 
-    *close_code* (RFC 6455 section 7.4) is for a peer that has been upgraded before the application was asked.
+    *close_code* (RFC 6455 section 7.4) is used instead if the server upgraded the connection before it called the
+    application.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a client asks for, by the query of its URL."""
+"""What a client asks for in the query of its URL."""
 
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
@@ -7,12 +7,12 @@ from dockerexec_ws.engine.instance import MARKER_VARIABLE
 from dockerexec_ws.errors import RequestRefusedError
 
 LARGEST_SIZE = 65535
-"""Rows or columns; as many as message 50 can tell."""
+"""Rows or columns. Message 50 has 16 bits for each."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExecRequest:
-    """A command and how it is to run; what is empty, or None, is the container's own affair.
+    """A command and how to run it. The container decides what is empty or None.
 
     *environment* has ``NAME=VALUE`` strings; *size* is rows and columns.
     """
@@ -27,10 +27,10 @@ class ExecRequest:
 
 
 def parse_request(query: str) -> ExecRequest:
-    """Return what *query*, as it is in the environ, asks for; parameters of other names are ignored.
+    """Return what *query*, the environ's QUERY_STRING, asks for. Unknown parameters are ignored.
 
-    Of a parameter that comes more than once the last one counts, but for ``command`` and ``env``, of which each does.
-    Raises RequestRefusedError, which names the parameter.
+    If a parameter is repeated, the last one counts; for ``command`` and ``env`` all count. Raises RequestRefusedError,
+    which names the parameter.
     """
     try:
         fields = parse_qsl(query.encode("latin-1").decode(), keep_blank_values=True, errors="strict")
@@ -46,15 +46,15 @@ def parse_request(query: str) -> ExecRequest:
         privileged=_truth(last, "privileged"),
         size=_size(last),
     )
-    # The engine hands all of it to C strings.
+    # The engine passes these on as C strings.
     for name, values in (("command", request.argv), ("user", [request.user]), ("workdir", [request.workdir])):
         if any("\0" in value for value in values):
-            raise RequestRefusedError(f"{name}: a NUL cannot be in it")
+            raise RequestRefusedError(f"{name}: it cannot contain NUL characters")
     for variable in request.environment:
         name, equals, _ = variable.partition("=")
         if not name or not equals or "\0" in variable:
-            raise RequestRefusedError("env: it is NAME=VALUE, without a NUL")
-        if name == MARKER_VARIABLE:  # by which the session's processes are found when it ends
+            raise RequestRefusedError("env: give NAME=VALUE, without NUL characters")
+        if name == MARKER_VARIABLE:  # finds the session's processes when it ends
             raise RequestRefusedError("env: not allowed")
     return request
 
@@ -68,7 +68,9 @@ def _size(fields: dict[str, str]) -> tuple[int, int] | None:
     if rows is None and columns is None:
         return None
     if rows is None or columns is None:
-        raise RequestRefusedError(f"{'rows' if rows is None else 'columns'}: rows and columns come together")
+        raise RequestRefusedError(
+            f"{'rows' if rows is None else 'columns'}: it is missing, because rows and columns come together"
+        )
     return rows, columns
 
 
@@ -77,5 +79,5 @@ def _count(fields: dict[str, str], name: str) -> int | None:
     if text is None:
         return None
     if not (text.isascii() and text.isdecimal() and len(text) <= 5 and 0 < int(text) <= LARGEST_SIZE):
-        raise RequestRefusedError(f"{name}: it is a number from 1 to {LARGEST_SIZE}")
+        raise RequestRefusedError(f"{name}: give a number from 1 to {LARGEST_SIZE}")
     return int(text)

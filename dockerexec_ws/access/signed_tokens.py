@@ -26,10 +26,10 @@ _SHORTEST_SECRET = 32  # bytes; RFC 7518 section 3.2
 
 
 class SignedTokens(BearerAuthenticator):
-    """Signed tokens that expire (JWT, RFC 7519), of one *issuer* for one *audience*.
+    """Signed tokens that expire (JWT, RFC 7519), from one *issuer* for one *audience*.
 
-    *key_file* has a public key in PEM (RSA, EC, Ed25519, Ed448), or a secret of at least 32 bytes. The claim
-    ``dockerexec_ws`` may narrow the session. Raises SettingsError.
+    *key_file* contains a public key in PEM (RSA, EC, Ed25519, Ed448) or a secret of at least 32 bytes. The claim
+    ``dockerexec_ws`` can narrow the token's sessions. Raises SettingsError.
     """
 
     def __init__(self, key_file: Path, *, issuer: str, audience: str) -> None:
@@ -37,14 +37,14 @@ class SignedTokens(BearerAuthenticator):
             data = key_file.read_bytes()
         except OSError as error:
             raise SettingsError(f"the key file {key_file} cannot be read: {error.strerror}") from error
-        # Each kind of key with its own algorithms only: a public key taken for a secret is everybody's secret.
+        # Each kind of key allows its own algorithms only. A public key accepted as a secret would be no secret.
         self._key, self._algorithms = _key(data, key_file)
         self._issuer = issuer
         self._audience = audience
 
     @classmethod
     def of(cls, settings: AccessSettings) -> Self | None:
-        """Return the kind of signed tokens that the settings describe. Raises SettingsError."""
+        """Return an authenticator for the signed tokens that the settings describe. Raises SettingsError."""
         # AccessSettings has checked that all three are set, or none.
         if not settings.jwt_key_file or settings.jwt_issuer is None or settings.jwt_audience is None:
             return None
@@ -73,25 +73,31 @@ class SignedTokens(BearerAuthenticator):
 def _key(data: bytes, path: Path) -> tuple[Any, list[str]]:
     if b"-----BEGIN" not in data:
         if len(data.strip()) < _SHORTEST_SECRET:
-            raise SettingsError(f"the key file {path} has a secret of less than {_SHORTEST_SECRET} bytes")
+            raise SettingsError(
+                f"the secret in the key file {path} is too short. Use at least {_SHORTEST_SECRET} random bytes."
+            )
         return data.strip(), ["HS256", "HS384", "HS512"]
     try:
         key = load_pem_public_key(data)
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise SettingsError(f"the key file {path} has no public key in PEM") from error
+        raise SettingsError(
+            f"the key file {path} contains no public key in PEM. Give a public key or a secret."
+        ) from error
     if isinstance(key, rsa.RSAPublicKey):
         return key, ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]
     if isinstance(key, ec.EllipticCurvePublicKey):
         return key, ["ES256", "ES384", "ES512"]
     if isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey):
         return key, ["EdDSA"]
-    raise SettingsError(f"the key file {path} has a key of a kind that signs no tokens")
+    raise SettingsError(
+        f"the key in the key file {path} is of a kind that cannot sign tokens. Use RSA, EC, Ed25519 or Ed448."
+    )
 
 
 def narrowing_of(claim: object) -> Narrowing:
-    """Return what the claim ``dockerexec_ws`` narrows. Raises ValueError: one that is not understood lets nobody in."""
+    """Return what the claim ``dockerexec_ws`` narrows. Raises ValueError if any part of it is not understood."""
     if not isinstance(claim, Mapping):
-        raise ValueError("the claim is no object")
+        raise ValueError("the claim is not an object")
     if unknown := set(claim) - {"container", "command", "user", "tty", "deadline"}:
         raise ValueError(f"unknown: {sorted(unknown)}")
     containers = claim.get("container")
@@ -115,5 +121,5 @@ def _strings(value: object) -> tuple[str, ...] | None:
 
 def _checked(value: Any, kind: Any) -> Any:
     if value is not None and (not isinstance(value, kind) or value == ""):
-        raise ValueError("of a wrong type, or empty")
+        raise ValueError("of the wrong type, or empty")
     return value

@@ -1,4 +1,4 @@
-"""What commands can be run in: one container, or those that the policy names; other kinds have a class of their own."""
+"""Where commands can run: in one container, or in those that the policy names. Each kind of target has a class."""
 
 import re
 from collections.abc import Sequence
@@ -11,11 +11,12 @@ from dockerexec_ws.engine.own_container import own_container_id
 from dockerexec_ws.errors import ContainerNotFoundError, RequestRefusedError, SettingsError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
+_SHOWN = 64  # characters of a name in an error; as many as an id has
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A container to run a command in: *reference* is what the engine is told, its name or its id."""
+    """A container to run a command in. *reference* is the name or id that requests to the engine use."""
 
     reference: str
     id: str
@@ -23,25 +24,26 @@ class Target:
 
 
 class Targets(Protocol):
-    """Finds what a command is to be run in."""
+    """Finds the target that a client asks for."""
 
     chosen: bool
-    """Whether the client chooses, by what follows the path."""
+    """Whether the client chooses a container, by the part of the URL after the path."""
 
     def find(self, choice: str, narrowed_to: Sequence[str] | None) -> Target:
-        """Return the target that *choice* names, "" if it names none; *narrowed_to* are patterns of names.
+        """Return the target that *choice* names ("" if the client named none); *narrowed_to* are patterns of names.
 
-        Raises RequestRefusedError, which does not tell what is not allowed from what does not exist; EngineError.
+        Raises EngineError, and RequestRefusedError, which is the same for a container that is not allowed and for one
+        that does not exist.
         """
 
     def named(self, narrowed_to: Sequence[str] | None) -> list[str]:
-        """Return the names that a client may choose, as far as they are known without asking the engine."""
+        """Return the names that a client may choose and that are known without asking the engine."""
 
 
 class FixedContainer:
-    """The one container *name*, whatever container has that name by then; if *fresh*, the engine is asked which.
+    """The one container *name*. With *fresh*, each session asks the engine which container has that name now.
 
-    Raises as ``Engine.container_state``, and SettingsError.
+    Raises SettingsError, and the errors of ``Engine.container_state``.
     """
 
     chosen = False
@@ -52,16 +54,18 @@ class FixedContainer:
         self._fresh = fresh
         self.state = engine.container_state(name)
         if not allow_own and self.state.id == own_container_id():
-            raise SettingsError("the container is the one that this server runs in (--allow-own-container)")
+            raise SettingsError(
+                "the container is the one that this server runs in. Choose another, or give --allow-own-container."
+            )
 
     def find(self, choice: str, narrowed_to: Sequence[str] | None) -> Target:
         """See Targets."""
         if choice:
-            raise _NoSuchContainerError
+            raise _no_container(choice)
         ask = self._fresh or narrowed_to is not None
         state = self._engine.container_state(self._name) if ask else self.state
         if narrowed_to is not None and not matches(state.name, narrowed_to):
-            raise _NoSuchContainerError
+            raise RequestRefusedError("container: not allowed")
         return Target(self._name, state.id, state.name)
 
     def named(self, _: Sequence[str] | None) -> list[str]:
@@ -85,22 +89,22 @@ class AllowedContainers:
         if not choice and narrowed_to is not None and len(narrowed_to) == 1:
             choice = narrowed_to[0]
         if not choice:
-            raise RequestRefusedError("container: choose one by its name, after the path")
+            raise RequestRefusedError("No container was named. Add its name to the URL's path, as in PATH/CONTAINER.")
         if not _NAME.fullmatch(choice):
-            raise _NoSuchContainerError
+            raise _no_container(choice)
         try:
             state = self._engine.container_state(choice)
         except ContainerNotFoundError as error:
-            raise _NoSuchContainerError from error
+            raise _no_container(choice) from error
         is_narrowed_away = narrowed_to is not None and not matches(state.name, narrowed_to)
         if not self._allows(state) or is_narrowed_away or state.id == self._own:
-            raise _NoSuchContainerError
+            raise _no_container(choice)
         return Target(state.id, state.id, state.name)
 
     def named(self, narrowed_to: Sequence[str] | None) -> list[str]:
         """See Targets."""
         names = [name for name in self._names if narrowed_to is None or matches(name, narrowed_to)]
-        # What a token names may be allowed by a label: that is known when it is asked for.
+        # A label may allow a name that a token has. That is known only when the client asks for it.
         names += [name for name in narrowed_to or () if self._labels or matches(name, self._names)]
         return sorted({name for name in names if is_literal(name)})
 
@@ -110,6 +114,5 @@ class AllowedContainers:
         )
 
 
-class _NoSuchContainerError(RequestRefusedError):
-    def __init__(self) -> None:
-        super().__init__("container: there is none of that name")
+def _no_container(choice: str) -> RequestRefusedError:
+    return RequestRefusedError(f"No container named {choice[:_SHOWN]!r} is available.")

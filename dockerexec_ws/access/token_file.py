@@ -19,11 +19,13 @@ _LINE = re.compile(r"([^:\s][^:]*):([0-9a-f]{64})")
 
 
 def new_token(identity: str) -> tuple[str, str]:
-    """Return a new token and the line by which a token file knows it. Raises SettingsError."""
+    """Return a new token and its line for a token file. Raises SettingsError if *identity* cannot be in one."""
     token = secrets.token_urlsafe(32)
     line = f"{identity}:{_digest(token)}"
     if not _LINE.fullmatch(line):
-        raise SettingsError("an identity is not empty, does not begin with a space and has no colon in it")
+        raise SettingsError(
+            f"{identity!r} cannot be an identity. Give a name without a colon that does not begin with a space."
+        )
     return token, line
 
 
@@ -32,9 +34,10 @@ def _digest(token: str) -> str:
 
 
 class TokenFile(BearerAuthenticator):
-    """Tokens in a file, ``IDENTITY:SHA256HEX`` a line, empty lines and those that begin with # apart.
+    """A file of tokens, one ``IDENTITY:SHA256HEX`` a line. Empty lines and lines that begin with # are ignored.
 
-    It is read again when it has changed; what cannot be read lets nobody in. Raises SettingsError at first.
+    The file is read again after it has changed. A line that is not valid then identifies nobody, nor does a file that
+    cannot be read. The constructor raises SettingsError in both cases.
     """
 
     def __init__(self, path: Path) -> None:
@@ -58,7 +61,7 @@ class TokenFile(BearerAuthenticator):
         self._read_again()
         digest = _digest(token)
         found = None
-        for identity, expected in self._tokens:  # all of them: the time taken tells nothing
+        for identity, expected in self._tokens:  # always all of them, so that the time taken reveals nothing
             if hmac.compare_digest(digest, expected):
                 found = Identity(identity)
         return found
@@ -68,14 +71,14 @@ class TokenFile(BearerAuthenticator):
             faults = self._read()
         except OSError as error:
             if self._version is not None:
-                logger.error("the token file %s lets nobody in: %s", self._path, error.strerror)
+                logger.error("the token file %s cannot be read, so it lets nobody in: %s", self._path, error.strerror)
             self._version, self._tokens = None, []
             return
         for fault in faults:
-            logger.error("the token file %s: %s; it lets nobody in", self._path, fault)
+            logger.error("the token file %s: %s, so that line lets nobody in", self._path, fault)
 
     def _read(self) -> list[str]:
-        """Read the file if it has changed; return what is wrong with it. Raises OSError."""
+        """Read the file if it has changed, and return its faults. Raises OSError."""
         state = self._path.stat()
         version = state.st_mtime_ns, state.st_size, state.st_ino
         if version == self._version:
@@ -86,6 +89,6 @@ class TokenFile(BearerAuthenticator):
             if match := _LINE.fullmatch(line):
                 tokens.append((match[1], match[2]))
             elif line and not line.startswith("#"):
-                faults.append(f"line {number} is not IDENTITY:SHA256HEX (dockerexec-ws token IDENTITY makes one)")
+                faults.append(f"line {number} is not IDENTITY:SHA256HEX, as `dockerexec-ws token IDENTITY` makes one")
         self._tokens, self._version = tokens, version
         return faults

@@ -1,4 +1,4 @@
-"""gevent's WSGIServer, hardened: it waits for descriptors without a word each time, and speaks TLS with a deadline."""
+"""gevent's WSGIServer, hardened: it logs seldom when descriptors run out, and TLS handshakes have a deadline."""
 
 import errno
 import logging
@@ -11,7 +11,7 @@ import gevent
 from gevent.pywsgi import WSGIServer
 
 ACCEPT_AGAIN = 0.1
-"""Seconds until a connection is accepted again when there were no descriptors left for it."""
+"""Seconds until the server accepts connections again after descriptors ran out."""
 
 _WARN_AGAIN = 60.0
 _USED_UP = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -20,18 +20,18 @@ logger = logging.getLogger(__name__)
 
 
 class HttpServer(WSGIServer):
-    """Accepts connections and has each handled in a greenlet of its own."""
+    """Accepts connections and handles each in a greenlet of its own."""
 
     tls: ssl.SSLContext | None = None
-    """With which connections to come are encrypted."""
+    """Encrypts new connections; None: no TLS."""
 
     handshake_timeout = 10.0
-    """Seconds within which a TLS handshake has to be complete."""
+    """Seconds a client has to complete the TLS handshake."""
 
     _warned = 0.0
 
     def do_read(self) -> Any:
-        """Accept a connection. gevent's own would wait for descriptors, too, and log a traceback each time."""
+        """Accept a connection. gevent's own method also waits for descriptors, but logs a traceback each time."""
         try:
             return super().do_read()
         except OSError as error:
@@ -39,7 +39,10 @@ class HttpServer(WSGIServer):
                 raise
             if not self._warned or time.monotonic() - self._warned > _WARN_AGAIN:
                 self._warned = time.monotonic()
-                logger.warning("no connection can be accepted, until others end: %s (ulimit -n)", error.strerror)
+                logger.warning(
+                    "no connection can be accepted until others end: %s. Raise the limit of descriptors (ulimit -n).",
+                    error.strerror,
+                )
             self.stop_accepting()
             gevent.spawn_later(ACCEPT_AGAIN, self._accept_again)
             return None
@@ -56,8 +59,8 @@ class HttpServer(WSGIServer):
         try:
             with gevent.Timeout(self.handshake_timeout, TimeoutError("it took too long")):
                 encrypted = self.tls.wrap_socket(client_socket, server_side=True)
-        except (OSError, ValueError) as error:  # a peer's fault; SSLError is an OSError
-            logging.getLogger("dockerexec_ws.requests").info("%s: no TLS handshake: %s", address, error)
+        except (OSError, ValueError) as error:  # the client's fault; SSLError is an OSError
+            logging.getLogger("dockerexec_ws.requests").info("%s: the TLS handshake failed: %s", address, error)
             return
         with encrypted:
             super().handle(encrypted, address)

@@ -1,4 +1,4 @@
-"""The server by itself: gevent's WSGIServer around the application."""
+"""The server by itself: the application in gevent's WSGIServer."""
 
 import errno
 import logging
@@ -24,8 +24,8 @@ from dockerexec_ws.web.handler import Handler
 class DockerExecServer:
     """Serves sessions in the container *container_id* (a name or id) at ``url``.
 
-    *listener* is a socket that listens already; without one the server listens on *host* and *port*. The options are
-    those of ``ListenSettings`` and of the other records in ``dockerexec_ws.settings.schema``.
+    *listener* is a socket that listens already. Without one the server listens on *host* and *port*. The other options
+    are those of the records in ``dockerexec_ws.settings.schema``.
 
     Raises SettingsError.
     """
@@ -48,12 +48,12 @@ class DockerExecServer:
         self._stopped = Event()
 
     def start(self) -> None:
-        """Connect to the engine and listen; sessions are served from now on, while other greenlets run.
+        """Connect to the engine and listen. From then on the server serves sessions while other greenlets run.
 
         Raises NotPatchedError, EngineUnavailableError, ContainerNotFoundError, SettingsError, ListenError.
         """
         if self._server is not None or self._stopped.is_set():
-            raise SettingsError("a server starts once: make a new one")
+            raise SettingsError("a server cannot start twice. Make a new one.")
         self._app.start()
         try:
             self._listen()
@@ -67,14 +67,14 @@ class DockerExecServer:
                 family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
                 self._listener = socket.create_server((self._host, self._port), family=family)
             except OSError as error:
-                what = "stop what uses it, or choose another (port 0 takes a free one)"
+                what = "Stop the program that uses it, or choose another. Port 0 takes a free one."
                 if error.errno != errno.EADDRINUSE:
-                    what = "choose an address of this machine, and a port that you may use"
+                    what = "Choose an address of this machine and a port that you may use."
                 raise ListenError(
-                    f"cannot listen on {self._host}, port {self._port} ({error.strerror or error}): {what}"
+                    f"cannot listen on {self._host}, port {self._port}: {error.strerror or error}. {what}"
                 ) from error
         if self._listener.family not in (socket.AF_INET, socket.AF_INET6):
-            raise ListenError("the listener is no TCP socket")
+            raise ListenError("the listener is not a TCP socket. Give one of AF_INET or AF_INET6.")
         self._host, self._port = self._listener.getsockname()[:2]
         log = logging.getLogger("dockerexec_ws.requests")
         server = HttpServer(self._listener, self._app, handler_class=self._handler_class, log=None, error_log=log)
@@ -83,7 +83,7 @@ class DockerExecServer:
         self._server = server
 
     def _refuse_strangers(self) -> None:
-        """Raise SettingsError if other machines could get in without telling who they are, unless that is wanted."""
+        """Raise SettingsError if other machines' clients could get in without authentication, unless that is wanted."""
         if self._app.authenticators:
             return
         if self._settings.allow_unauthenticated:
@@ -95,26 +95,26 @@ class DockerExecServer:
             raise ListenError(f"cannot listen on {host}: {error.strerror or error}") from error
         if not all(is_loopback(str(address)) for address in addresses):
             raise SettingsError(
-                f"{host or 'every address'} can be reached from other machines, and nobody would have to tell who they "
-                "are: have clients authenticated (--token-file, for one), or say --allow-unauthenticated"
+                f"{host or 'every address'} can be reached from other machines, and clients would need no "
+                "authentication. Give --token-file or another way to authenticate, or else --allow-unauthenticated."
             )
 
     def reload(self) -> None:
-        """Read the TLS files again, for connections to come; sessions go on. Raises SettingsError: nothing changes."""
+        """Reload the TLS files for new connections. Raises SettingsError; the former files then stay in use."""
         if self._tls is not None and self._server is not None:
             self._server.tls = self._tls.context()
 
     def serve_forever(self) -> None:
-        """Start unless that is done, then wait for ``close``. Raises as ``start``."""
+        """Start the server if necessary, then wait for ``close``. Raises the errors of ``start``."""
         if self._server is None:
             self.start()
         self._stopped.wait()
 
     def close(self, drain_timeout: float | None = None) -> None:
-        """Send 201 to every session, end its processes, stop listening. Idempotent.
+        """Send 201 to every session, end its processes and stop listening. Idempotent.
 
-        For *drain_timeout* seconds, by default those of the settings, running sessions may end by themselves; new ones
-        get 503 meanwhile.
+        For *drain_timeout* seconds (by default the setting of that name) running sessions can end by themselves. New
+        ones get 503 meanwhile.
         """
         try:
             self._app.close(drain_timeout)
@@ -125,7 +125,7 @@ class DockerExecServer:
 
     @property
     def url(self) -> str:
-        """Where clients connect to: ws://HOST:PORT/PATH, or wss://; the port is known once the server has started."""
+        """The URL for clients: ws://HOST:PORT/PATH, or wss://. The port is known once the server has started."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"ws{'s' if self._tls else ''}://{host}:{self._port}{quote(self._app.path)}"
 

@@ -1,1 +1,1 @@
-"""The options: how they are declared, read and checked."""
+"""The options: their declaration, where they come from, and how they are checked."""

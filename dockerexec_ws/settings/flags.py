@@ -79,12 +79,15 @@ def _click_option(option: Option, group: cloup.OptionGroup) -> click.Option:
     if isinstance(option.kind, kinds.Flag):
         details |= {"is_flag": True}
     else:
-        details |= {"type": _click_type(option.kind), "multiple": option.multiple, "metavar": option.metavar}
+        metavar = option.metavar
+        if isinstance(option.kind, kinds.Seconds | kinds.Whole):  # click would write "FLOAT RANGE"
+            metavar = option.kind.name.upper()
+        details |= {"type": _click_type(option.kind), "multiple": option.multiple, "metavar": metavar}
     return cloup.Option([option.flags], group=group, default=option.default, help=option.help, **details)
 
 
 def _own_options() -> Iterator[click.Option]:
-    """Yield the options that are about the others; the policy file cannot give them."""
+    """Yield the options about the other options. The policy file cannot give them."""
     yield cloup.Option(
         ["--config"],
         type=_FILE,
@@ -106,7 +109,7 @@ def _load_policy_file(ctx: click.Context, _: click.Parameter, path: Path | None)
 
 
 def given(ctx: click.Context) -> dict[str, Any]:
-    """Return the options that were given, by name, and the defaults of the others. Raises click.UsageError."""
+    """Return all options by name, with the defaults of those that were not given. Raises click.UsageError."""
     options = dict(ctx.params)
     del options["config"]
     if not any(options[name] for name in ("container", "allow_container", "allow_container_label")):
@@ -124,7 +127,7 @@ def given(ctx: click.Context) -> dict[str, Any]:
 
 
 def in_policy_file(ctx: click.Context) -> Callable[[Option], bool]:
-    """Return a test for whether the policy file gave an option."""
+    """Return a function that tells whether the policy file gave an option."""
     return lambda option: ctx.get_parameter_source(option.name) is ParameterSource.DEFAULT_MAP
 
 

@@ -18,14 +18,14 @@ class Kind:
     """What the manual calls the kind."""
 
     wanted = "a value"
-    """What it accepts, as the object of "give"."""
+    """What it accepts, as the object of "Give"."""
 
     def accepts(self, value: Any) -> bool:
-        """Return whether *value*, as a program gives it, is one."""
+        """Whether *value*, as a program gives it, is of this kind."""
         raise NotImplementedError
 
     def from_text(self, value: Any) -> Any:
-        """Return the value that *value* stands for in the policy file or on the command line. Raises ValueError."""
+        """Return what *value* means in the policy file or on the command line. Raises ValueError."""
         return value
 
     def problem(self, value: Any) -> str | None:
@@ -116,7 +116,7 @@ class Folder(File):
 
 
 class TextPath(File):
-    """A path that stays the string that it is given as, because not each is a file's ("-")."""
+    """A path that is not converted, because it may not be a file's: "-" is stderr."""
 
     name = "path"
 

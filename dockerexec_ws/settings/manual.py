@@ -8,7 +8,7 @@ from dockerexec_ws.settings.schema import OPTIONS
 
 
 class Row(NamedTuple):
-    """What the manual says of one option, in plain text."""
+    """What the manual says about one option, in plain text."""
 
     section: str
     flag: str

@@ -1,4 +1,4 @@
-"""How an option is declared, as a field of a record, and what follows from its declaration."""
+"""The declaration of an option as a field of a record, and what follows from it."""
 
 from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, field, fields
@@ -25,7 +25,7 @@ class _Declaration:
 def option(default: T, kind: Kind, text: str, *, metavar: str | None = None, default_text: str | None = None) -> T:
     """Declare an option as the field of a record.
 
-    *text*, the help, is one or two sentences; *metavar* stands for the value in ``--help``; *default_text* describes a
+    *text* is the help: one or two sentences. *metavar* stands for the value in ``--help``. *default_text* describes a
     default that is not a constant.
     """
     declaration = _Declaration(kind, text, metavar, default_text)
@@ -52,7 +52,7 @@ class Option:
 
     @property
     def flags(self) -> str:
-        """The flag, and the one that turns off what is on by default."""
+        """The flag, with its negation if the option is on by default."""
         return f"{self.flag}/--no-{self.flag[2:]}" if self.default is True else self.flag
 
     @property
@@ -77,7 +77,7 @@ class Option:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """The options of one table, or of several; each value is checked. Raises SettingsError."""
+    """The options of one table or of several. The constructor checks each value, and raises SettingsError."""
 
     table: ClassVar[str]
 
@@ -92,9 +92,9 @@ def options_of(record: type[Record]) -> Iterator[Option]:
     for each in fields(record):
         declared = each.metadata.get(_DECLARATION)
         if declared is None:
-            continue  # a keyword for programs only
+            continue  # only programs can give it
         assert each.default is not MISSING  # nosec B101  # for the type checker: option() has given it
-        # The class nearest to the root that has the field is the one that declares it.
+        # The class that declares a field is the one nearest to the root that has it.
         declaring = next(
             base
             for base in reversed(record.__mro__)

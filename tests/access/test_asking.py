@@ -2,7 +2,7 @@
 
 import json
 import time
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 import gevent
 import pytest
@@ -38,7 +38,7 @@ def assert_refused(transcript, text, docker_api, container):
         ({"workdir": "/tmp"}, "workdir: not allowed"),
         ({"env": "A=1"}, "env: not allowed"),
         ({"privileged": "true"}, "privileged: not allowed"),
-        ({"rows": "0", "columns": "1"}, "rows: it is a number from 1 to 65535"),
+        ({"rows": "0", "columns": "1"}, "rows: give a number from 1 to 65535"),
     ],
 )
 def test_without_a_policy(server, container, docker_api, fields, text):
@@ -155,7 +155,8 @@ def assert_runs_in(url, docker_api, container):
 
 def assert_there_is_none(url):
     transcript = ask(url, "true")
-    assert transcript.errors == ["container: there is none of that name"]
+    name = unquote(url.partition("/x/")[2], errors="replace")
+    assert transcript.errors == [f"No container named {name[:64]!r} is available."]
     assert transcript.close_code == 1008
 
 
@@ -169,7 +170,9 @@ def test_containers_by_name(serve_several, container, second_container, docker_a
     assert_there_is_none(f"{server.url}/nosuch")
     for odd in ("/", "/a/b", "/..", "/%2e%2e", "/" + "a" * 300, "/%ff", "//"):
         assert_there_is_none(server.url + odd) if odd.strip("/") else None
-    assert ask(server.url, "true").errors == ["container: choose one by its name, after the path"]
+    assert ask(server.url, "true").errors == [
+        "No container was named. Add its name to the URL's path, as in PATH/CONTAINER."
+    ]
     with pytest.raises(HandshakeError) as refused:
         Peer(server.url.replace("/x", "/y"), "true")
     assert refused.value.response.status_code == 404

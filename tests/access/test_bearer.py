@@ -176,7 +176,7 @@ def test_a_key_file_that_is_wrong(tmp_path, key):
 
 def test_a_key_that_signs_nothing(tmp_path):
     public = x25519.X25519PrivateKey.generate().public_key()
-    with pytest.raises(SettingsError, match="signs no tokens"):
+    with pytest.raises(SettingsError, match="cannot sign tokens"):
         signed(tmp_path, public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
 
 

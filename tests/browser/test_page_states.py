@@ -77,7 +77,7 @@ def test_where_clients_choose_the_container_it_is_asked_for(open_tab, serve, con
     assert tab("input_value", "[name=container]") == container
     tab("fill", "[name=container]", "other-one")
     tab.connect("echo hi")
-    tab.wait_for_status("^Refused: container: there is none of that name$")
+    tab.wait_for_status("^Refused: No container named 'other-one' is available.$")
     tab("fill", "[name=container]", container)
     tab.connect("echo hi")
     tab.wait_for("hi")

@@ -73,8 +73,8 @@ REFUSALS = {
     b"",
     b"There is nothing at this path. Check the URL.\n",
     b"Authentication is needed.\n",
-    b"Too many failures to authenticate.\n",
-    b"This server does not go by that host name (--allow-host).\n",
+    b"Too many failed authentications. Try again later.\n",
+    b"This server is not known by that host name. The server's operator can allow it with --allow-host.\n",
     b"This path answers only GET and HEAD requests.\n",
     f"{UNBUILT}\n".encode(),
 }

@@ -74,10 +74,10 @@ def test_a_server_that_could_not_listen_leaves_nothing(docker_host, container, t
 
 def test_a_server_starts_once(docker_host, container):
     with DockerExecServer(container, port=0, docker_host=docker_host) as server:
-        with pytest.raises(SettingsError, match="once"):
+        with pytest.raises(SettingsError, match="cannot start twice"):
             server.start()
         assert true(server.url) == 0
-    with pytest.raises(SettingsError, match="once"):
+    with pytest.raises(SettingsError, match="cannot start twice"):
         server.start()
 
 

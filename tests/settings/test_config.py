@@ -249,6 +249,27 @@ def test_a_mistake_is_one_line_with_the_full_key(write, text, key):
 
 
 @pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("max_sessions = 1\n", "max_sessions: this key is outside of its table. Write it below [sessions]."),
+        (
+            "maximum = 1\n",
+            "maximum: this key is outside of every table, and no such key exists. The tables are server,",
+        ),
+        (
+            "[server]\nmax_sessions = 1\n",
+            "server.max_sessions: this key is in the wrong table. Write it below [sessions].",
+        ),
+        ("[server]\nprot = 1\n", "server.prot: no such key exists. Use one of host, port,"),
+        ("[acces]\n", "acces: no such table exists. Use one of server,"),
+        ("server = 1\n", "server: this is a table. Write [server] and its keys below."),
+    ],
+)
+def test_a_key_or_table_in_the_wrong_place_is_told_the_right_one(write, text, told):
+    assert told in mistake(check("--config", write(text), "--container", "c"))
+
+
+@pytest.mark.parametrize(
     ("text", "keys"),
     [
         ("[server]\ncertfile = 'c'\n", ["server.certfile", "keyfile"]),

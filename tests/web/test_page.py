@@ -143,8 +143,9 @@ def test_a_path_that_only_begins_like_it_is_another(serve, own_container):
 
 def test_a_hyphen_is_no_container(serve, own_container):
     server = serve(None, allow_container=["*"])
-    for below in ("/-", "/-/page.js"):
-        assert Transcript(Peer(server.url + below, "true")).errors == ["container: there is none of that name"]
+    for name in ("-", "-/page.js"):
+        errors = Transcript(Peer(f"{server.url}/{name}", "true")).errors
+        assert errors == [f"No container named '{name}' is available."]
 
 
 @pytest.fixture
