@@ -14,7 +14,7 @@ from dockerexec_ws.client import ConnectionLost, EngineError, ServerShutdown, Se
 from tests.client.support import opened
 from tests.conftest import processes, wait_until
 from tests.relay import relay
-from tests.serve.test_tls import Files
+from tests.serve.tls import Files
 
 
 @pytest.fixture

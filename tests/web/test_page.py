@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 
 from dockerexec_ws.web import page as page_module
-from tests.access.test_admission import bearer, token_file  # noqa: F401  # a fixture
+from tests.access.conftest import token_file  # noqa: F401  # a fixture
 from tests.conftest import needs_page
 from tests.peer import HandshakeError, Peer, Transcript
 from tests.web.browser_requests import SOURCES, ask, get, policy, status_of

@@ -8,7 +8,7 @@ import pytest
 from dockerexec_ws import create_app
 from dockerexec_ws.access.authenticators import authenticators_of, token_need
 from dockerexec_ws.settings.settings import Settings
-from tests.access.test_admission import bearer, token_file  # noqa: F401  # a fixture
+from tests.access.conftest import token_file  # noqa: F401  # a fixture
 from tests.conftest import needs_page
 from tests.web.browser_requests import SOURCES, get, status_of
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from dockerexec_ws.web import app as app_module
-from tests.access.test_admission import bearer, token_file  # noqa: F401  # a fixture
+from tests.access.conftest import token_file  # noqa: F401  # a fixture
 from tests.conftest import needs_page, wait_until
 from tests.web.browser_requests import SOURCES, get, status_of
 

@@ -10,7 +10,7 @@ from gevent.pywsgi import WSGIServer
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from dockerexec_ws import Handler, create_app, mount
-from tests.access.test_admission import bearer, token_file  # noqa: F401  # a fixture
+from tests.access.conftest import token_file  # noqa: F401  # a fixture
 from tests.conftest import needs_page
 from tests.peer import Peer, Transcript
 from tests.web.browser_requests import SOURCES, get, policy

@@ -8,7 +8,8 @@ import pytest
 from dockerexec_ws.access.admission import MOST_FAILURES
 from dockerexec_ws.access.identity import Identity
 from dockerexec_ws.access.policy import Narrowing, Policy, offered_commands
-from tests.access.test_admission import bearer, token_file  # noqa: F401  # a fixture
+from tests.access.conftest import token_file  # noqa: F401  # a fixture
+from tests.access.handshake import bearer
 from tests.conftest import needs_page, wait_until
 from tests.peer import HandshakeError, Peer, Transcript
 from tests.web.browser_requests import get, policy, status_of
