@@ -9,9 +9,10 @@ import docker
 from rich.console import Console
 
 from tests.bench import report
-from tests.bench.cases import CASES, QUICK, Sizes
+from tests.bench.cases import CASES
 from tests.bench.load import SessionFailedError
 from tests.bench.results import Results
+from tests.bench.sizes import QUICK, Sizes
 
 
 @click.command()

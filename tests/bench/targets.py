@@ -10,7 +10,8 @@ import secrets
 import subprocess
 import sys
 
-from tests.bench.load import CliSession, EngineConnection, LibrarySession, RawSession, WebSocketSession
+from tests.bench.engine_load import CliSession, EngineConnection, RawSession
+from tests.bench.load import LibrarySession, WebSocketSession
 from tests.npm import install_packages
 
 INTEROP = pathlib.Path(__file__).parent.parent / "interop"
