@@ -111,7 +111,8 @@ class WebSocket:
                 return None
             with self._receive_lock:
                 self._receive_some()
-        self._keepalive.watch_unread()  # until the next call
+        if self._life is Life.OPEN:
+            self._keepalive.watch_unread()  # until the next call
         return self._messages.popleft()
 
     @property

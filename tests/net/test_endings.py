@@ -128,6 +128,18 @@ def test_a_peer_that_is_not_read_from_is_seen_to_hang_up(connect):
     assert websocket.ending.kind is EndingKind.PEER_VANISHED
 
 
+def test_a_peer_that_is_not_read_from_need_not_answer_pings(connect):
+    """Its answers would wait unread behind what it sent before."""
+    websocket, client = connect(ping_interval=0.1, ping_timeout=0.1)
+    client.send("send_binary", b"read")
+    client.send("send_binary", b"unread")
+    assert websocket.receive() == b"read"
+    pings = iter(client.frames())
+    assert [next(pings).opcode for _ in range(4)] == [Opcode.PING] * 4
+    assert websocket.ending is None
+    assert websocket.receive() == b"unread"
+
+
 def test_a_peer_that_closes_in_mid_frame_has_vanished(connect):
     websocket, client = connect()
     client.send("send_binary", b"whole")
