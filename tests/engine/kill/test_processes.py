@@ -113,19 +113,19 @@ def test_all_sessions_of_an_instance(engine, killer, container, docker_api):
         process.close()
 
 
-def test_an_environment_of_megabytes_holds_up_nobody(killer, start, container, docker_api):
+def test_an_environment_of_megabytes_holds_up_nobody(killer, start, own_container, docker_api):
     script = (
         "x=$(printf '%0100000d' 0); for i in {1..15}; do export v$i=$x; done; for i in {1..15}; do sleep 1000 & done"
     )
-    large = start(container, f"{script}; echo up; wait")
+    large = start(own_container, f"{script}; echo up; wait")
     large.up()
-    victim = start(container, "echo up; sleep 999")
+    victim = start(own_container, "echo up; sleep 999")
     victim.up()
     begin = time.monotonic()
     assert victim.end(killer)
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < 8
     assert large.end(killer)
-    assert_left(docker_api, container, [])
+    assert_left(docker_api, own_container, [])
 
 
 def test_sighup_comes_first_however_long_a_look_takes(engine, way, start, container, docker_api, monkeypatch):
