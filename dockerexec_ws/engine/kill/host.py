@@ -148,9 +148,8 @@ class HostProcesses:
             self._sessions.update(process.session for process in found.values() if process.session)
             for pid, process in processes.items():
                 parent = found.get(process.parent)
-                is_child = (
-                    parent is not None and parent.started <= process.started
-                )  # or the parent's pid was another's before
+                # A parent that started later has only been given the pid of the real one.
+                is_child = parent is not None and parent.started <= process.started
                 if pid not in found and (is_child or process.session in self._sessions):
                     found[pid] = process
         # When a session has no members, its number is free, and the next session to get it is not to be ended.
