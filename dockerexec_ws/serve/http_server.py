@@ -1,4 +1,4 @@
-"""gevent's WSGIServer, hardened: it logs seldom when descriptors run out, and TLS handshakes have a deadline."""
+"""gevent's WSGIServer, hardened: lack of descriptors does not flood the log, and TLS handshakes have a deadline."""
 
 import errno
 import logging

@@ -11,7 +11,7 @@ from gevent.pywsgi import WSGIServer
 
 from dockerexec_ws import DockerExecServer, Handler, SettingsError, create_app
 from tests.access.handshake import bearer, request, status_of
-from tests.settings.test_cli import run, running
+from tests.settings.command import run, running
 
 OURS = "10.231.7.1"  # of the cable
 

@@ -11,7 +11,7 @@ from dockerexec_ws.access.policy import Narrowing
 from tests.access.handshake import answer_to, bearer, encoded, status_of
 from tests.conftest import wait_until
 from tests.peer import HandshakeError, Peer, Transcript
-from tests.settings.test_cli import run, running
+from tests.settings.command import run, running
 
 # Tokens
 

@@ -1,10 +1,6 @@
 """The command line, as a user runs it."""
 
-import contextlib
-import os
 import signal
-import subprocess
-import sys
 import time
 
 import gevent
@@ -12,37 +8,9 @@ import pytest
 
 from dockerexec_ws import __version__
 from dockerexec_ws.settings.schema import TABLES
-from tests.conftest import ROOT, processes, wait_until
+from tests.conftest import processes, wait_until
 from tests.peer import HandshakeError, Peer, Transcript
-
-
-def command(*arguments, **environment):
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("DOCKER")}
-    kept["DOCKEREXEC_WS_STATE_DIR"] = os.environ["DOCKEREXEC_WS_STATE_DIR"]
-    return {
-        "args": [sys.executable, "-m", "dockerexec_ws", *arguments],
-        "env": kept | environment,
-        "cwd": ROOT,
-        "stdout": subprocess.PIPE,
-        "stderr": subprocess.PIPE,
-        "text": True,
-    }
-
-
-def run(*arguments, **environment):
-    return subprocess.run(**command(*arguments, **environment), timeout=30)
-
-
-@contextlib.contextmanager
-def running(*arguments, **environment):
-    """A server process; yields it and its URL."""
-    with subprocess.Popen(**command(*arguments, **environment)) as process:
-        try:
-            line = process.stdout.readline()
-            assert line.startswith(("listening on ws://", "listening on wss://")), process.stderr.read()
-            yield process, line.removeprefix("listening on ").strip()
-        finally:
-            process.kill()
+from tests.settings.command import run, running
 
 
 def test_help_names_every_option_and_its_variable():

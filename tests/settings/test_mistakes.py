@@ -3,7 +3,7 @@
 import pytest
 
 from tests.settings.checking import check
-from tests.settings.test_cli import run
+from tests.settings.command import run
 
 
 def mistake(result):

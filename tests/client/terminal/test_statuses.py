@@ -9,7 +9,7 @@ import pytest
 
 from tests.client.terminal.commands import CLIENT, OWN_FAILURE, environment, one_line, run, start
 from tests.conftest import processes, wait_until
-from tests.settings.test_cli import running
+from tests.settings.command import running
 
 
 @pytest.mark.parametrize("code", [0, 1, 125, 126, 127, 137, 255])

@@ -9,7 +9,7 @@ import pytest
 
 from tests.client.terminal.tmux import Screen
 from tests.conftest import processes, wait_until
-from tests.settings.test_cli import running
+from tests.settings.command import running
 
 USABLE = "1 0 0 0 0 0 23"  # the cursor is shown, and nothing else is on
 
