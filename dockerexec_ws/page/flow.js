@@ -1,10 +1,10 @@
 /**
- * Flow control of the output: it decides when the server pauses and when it resumes, so that a fast program neither fills
- * the memory nor delays the answer to a key.
+ * Flow control of the output: it decides when the server pauses and when it resumes, so that a fast program neither
+ * fills the memory nor delays the answer to a key.
  *
- * A browser buffers any amount before it delivers it, and so do the kernels in between. Nothing tells how much they hold,
- * except that more keeps coming. So the page pauses the server after each burst, until the whole burst has arrived and
- * been consumed.
+ * A browser buffers any amount before it delivers it, and so do the kernels in between. Nothing tells how much they
+ * hold, except that more keeps coming. So the page pauses the server after each burst, until all of it has arrived
+ * and been consumed.
  */
 
 /** The page pauses the server when this many bytes have come without a rest. */
@@ -51,8 +51,8 @@ export class OutputFlow {
     const begin = performance.now();
     clearTimeout(this.#resting);
     this.#resting = setTimeout(() => {
-      // A late timer means that the browser was busy, and may not have delivered what arrived meanwhile. In a hidden tab
-      // every timer is late.
+      // A late timer means that the browser was busy, and may not have delivered what arrived meanwhile. In a hidden
+      // tab every timer is late.
       const late = performance.now() - begin > 2 * REST;
       if (late && globalThis.document?.visibilityState === "visible") this.#awaitRest();
       else this.#rest();

@@ -83,7 +83,10 @@ export class CommandForm {
     return this.#container.disabled ? "" : this.#container.value.trim();
   }
 
-  /** @returns {import("./opening.js").ExecRequest | undefined} undefined if something is missing, which the form then tells the user */
+  /**
+   * Return what to run. If something is missing, tell the user and return undefined.
+   * @returns {import("./opening.js").ExecRequest | undefined}
+   */
   request() {
     /** @type {string[]} */
     let command;

@@ -1,4 +1,4 @@
-/** Output on its way to the terminal. Small messages are joined and large ones are cut, so that the page stays responsive. */
+/** Output on its way to the terminal. It joins small messages and cuts large ones, which keeps the page responsive. */
 
 import { join } from "./bytes.js";
 

@@ -6,8 +6,8 @@
  * @property {"idle" | "connecting" | "running" | "ended" | "failed"} mark the sign before the status text; the body's
  *   data-state, by which the style sheets also choose the layout
  * @property {boolean} asksToken the form for the token is open
- * @property {boolean} hasSession Disconnect replaces Connect, the command form is locked, and the browser asks before the
- *   user leaves the page
+ * @property {boolean} hasSession Disconnect replaces Connect, the command form is locked, and the browser asks before
+ *   the user leaves the page
  * @property {boolean} takesInput what the user types goes to the session
  * @property {boolean} showsKeys Paste and the keys for touch screens can be used, unless the session is output only
  */

@@ -14,19 +14,19 @@ const FONT_SIZE = { smallest: 8, first: 14, largest: 32 }; // pixels
 const SOFTWARE = /swiftshader|llvmpipe|software|basic render/i;
 const RESIZE_DELAY = 60; // ms; a window that is dragged has dozens of sizes a second
 
-// Undoes what a program may have left behind: mouse reports, a hidden cursor, colours, margins, a charset, and a changed
-// palette, with which the text could be unreadable (OSC 104, 110 to 112).
+// Undoes what a program may have left behind: mouse reports, a hidden cursor, colours, margins, a charset, and a
+// changed palette, with which the text could be unreadable (OSC 104, 110 to 112).
 const RESET =
   "\x1b[?9;1000;1002;1003;1004;1005;1006;2004;2026l\x1b[?25h\x1b[!p\x1b[0m\x1b(B\x0f" +
   "\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\";
 
 /**
  * @typedef {object} TerminalListener
- * @property {(data: string | Uint8Array) => void} input called with what the user typed: text, or the bytes of a mouse report
+ * @property {(data: string | Uint8Array) => void} input what the user typed: text, or the bytes of a mouse report
  * @property {(size: import("./wire.js").Size) => void} resized
  * @property {(text: string) => void} titled
  * @property {() => void} rang
- * @property {(index: number, count: number) => void} found the marked match, from 0, and how many match; -1 if they are too many
+ * @property {(index: number, count: number) => void} found match *index* of *count* is marked, from 0; -1: too many
  * @property {() => void} copy the user pressed the shortcut for this; so for the next two
  * @property {() => void} find
  * @property {() => void} leave
@@ -165,7 +165,8 @@ export class TerminalView {
   eraseLast() {
     const { cursorX, cursorY, baseY } = this.#terminal.buffer.active;
     const cell = this.#terminal.buffer.active.getLine(baseY + cursorY)?.getCell(cursorX - 1);
-    this.#terminal.write("\b \b".repeat(cell?.getWidth() === 0 ? 2 : 1)); // the second cell of a wide character has width 0
+    // The second cell of a wide character has width 0.
+    this.#terminal.write("\b \b".repeat(cell?.getWidth() === 0 ? 2 : 1));
   }
 
   /** @param {string} text is typed, with the newlines and the brackets that the program wants */

@@ -11,7 +11,7 @@ export class TouchKeys {
   /**
    * @param {HTMLElement} row with buttons that have `data-key`
    * @param {(data: string) => void} type
-   * @param {() => boolean} applicationCursor whether the program switched the arrow keys to their application codes (DECCKM)
+   * @param {() => boolean} applicationCursor whether the program wants the arrows' application codes (DECCKM)
    */
   constructor(row, type, applicationCursor) {
     this.#control = /** @type {HTMLButtonElement} */ (row.querySelector("[data-key=Control]"));

@@ -1,6 +1,6 @@
 /**
- * The first version of the wire protocol: a binary WebSocket message is one code byte and a payload. The names are those
- * of the Python package dockerexec_ws.protocol, and tests/protocol/vectors.json has examples that both must satisfy.
+ * The first version of the wire protocol: a binary WebSocket message is one code byte and a payload. The names are
+ * those of the Python package dockerexec_ws.protocol. Both must satisfy the examples in tests/protocol/vectors.json.
  */
 
 /** The WebSocket subprotocol by which client and server agree on this version. */
@@ -29,7 +29,8 @@ export const Code = Object.freeze({
  * - resume: the page takes output again
  * - pause: the page takes no output until its next resume
  * - end: no stdin follows
- * @typedef {{type: "stdin", data: Uint8Array} | {type: "resize"} & Size | {type: "resume" | "pause" | "end"}} FromClient
+ * @typedef {{type: "stdin", data: Uint8Array} | {type: "resize"} & Size
+ *   | {type: "resume" | "pause" | "end"}} FromClient
  */
 
 /**
