@@ -51,10 +51,7 @@ _RETRY_AFTER = 5
 
 
 class App:
-    """The WSGI application. It connects to the engine when it is started; until then it answers 503.
-
-    Raises SettingsError.
-    """
+    """The WSGI application. Until ``start`` has connected it to the engine, it answers 503. Raises SettingsError."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
