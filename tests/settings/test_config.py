@@ -22,6 +22,7 @@ port = 0
 path = "é"
 page = false
 handshake_timeout = 3
+max_request_line = 2000
 certfile = "cert.pem"
 keyfile = "key.pem"
 client_ca = "ca.pem"
@@ -39,6 +40,7 @@ allow_own_container = true
 [sessions]
 max_sessions = 7
 wrapper_command = "nice -n '5'"
+term = "xterm"
 max_message_size = 1000
 output_limit = 65536
 compress = true

@@ -66,5 +66,5 @@ def test_each_option_but_those_of_the_command_is_a_keyword(option):
 
 def test_an_application_has_all_keywords_but_the_listeners():
     assert set(names_of(ServerSettings)) - set(names_of(Settings)) == {
-        *("listener", "host", "port", "handshake_timeout", "certfile", "keyfile", "client_ca")
+        *("listener", "host", "port", "handshake_timeout", "max_request_line", "certfile", "keyfile", "client_ca")
     }
