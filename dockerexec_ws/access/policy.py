@@ -1,13 +1,16 @@
 """What clients may ask for: the server's policy, and what a client's credentials narrow it to."""
 
 import dataclasses
+import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
+from dockerexec_ws.access.patterns import allowed_path, is_literal, matches, matches_user
 from dockerexec_ws.access.request import ExecRequest
 from dockerexec_ws.errors import RequestRefusedError
+
+_TERMINAL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,63}")
 
 Command = str | Sequence[str]
 """A pattern for a command's first word, with any words after it; or all words of a command."""
@@ -15,7 +18,9 @@ Command = str | Sequence[str]
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """Which requests are allowed. Patterns are those of a shell (``*``, ``?``, ``[...]``) and are case-sensitive.
+    """Which requests are allowed, by patterns (``access.patterns``).
+
+    It protects the container from clients that were let in: each parameter that the engine would obey is checked.
 
     An empty ``users``, ``workdirs`` or ``environment`` (names of variables) allows none.
     """
@@ -26,23 +31,35 @@ class Policy:
     workdirs: Sequence[str] = ()
     environment: Sequence[str] = ()
     privileged: bool = False
+    term: str = ""
+    """The TERM of a session with a tty whose client tells none; "" leaves it to the engine, which says ``xterm``."""
 
-    def check(self, request: ExecRequest) -> None:
-        """Raise RequestRefusedError, which names the parameter, if *request* is not allowed."""
+    def apply(self, request: ExecRequest) -> ExecRequest:
+        """Return *request* with its paths as they were compared.
+
+        Raises RequestRefusedError, which names the parameter.
+        """
         if not request.argv:
             raise RequestRefusedError("no command was given: add a query parameter command=... for each word of it")
-        names = {variable.partition("=")[0] for variable in request.environment}
+        argv = _allowed(request.argv, self.commands)
+        workdir = allowed_path(request.workdir, self.workdirs) if request.workdir else ""
+        variables = dict(variable.split("=", 1) for variable in request.environment)
+        asked = variables.keys() - (_terminal_variables(variables) if request.tty else set())
         refused = {
-            "command": not any(_allows(command, request.argv) for command in self.commands),
+            "command": argv is None,
             "tty": request.tty and not self.tty,
-            "user": request.user and not matches(request.user, self.users),
-            "workdir": request.workdir and not matches(request.workdir, self.workdirs),
-            "env": not all(matches(name, self.environment) for name in names),
+            "user": request.user and not matches_user(request.user, self.users),
+            "workdir": workdir is None,
+            "env": not all(matches(name, self.environment) for name in asked),
             "privileged": request.privileged and not self.privileged,
         }
         for parameter, is_refused in refused.items():
             if is_refused:
                 raise RequestRefusedError(f"{parameter}: not allowed")
+        environment = request.environment
+        if request.tty and self.term and "TERM" not in variables:
+            environment = (f"TERM={self.term}", *environment)
+        return dataclasses.replace(request, argv=argv or (), workdir=workdir or "", environment=environment)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +102,7 @@ def offered_commands(policy: Policy, narrowing: Narrowing) -> tuple[list[list[st
     A pattern without wildcards is listed as its word, although the client may add more words.
     """
     if narrowing.command is not None:
-        allowed = any(_allows(command, narrowing.command) for command in policy.commands)
+        allowed = _allowed(narrowing.command, policy.commands) is not None
         return [list(narrowing.command)] if allowed else [], False
     patterns = [command for command in policy.commands if isinstance(command, str)]
     listed = [
@@ -96,15 +113,18 @@ def offered_commands(policy: Policy, narrowing: Narrowing) -> tuple[list[list[st
     return listed, bool(patterns)
 
 
-def is_literal(pattern: str) -> bool:
-    """Whether a pattern matches only itself."""
-    return not any(character in pattern for character in "*?[")
+def _terminal_variables(variables: Mapping[str, str]) -> set[str]:
+    """Return which of *variables* only say what the client's terminal is. A client may always tell that.
+
+    Their values have to be plain names. Programs look them up in a database of files.
+    """
+    return {name for name in ("TERM", "COLORTERM") if _TERMINAL_NAME.fullmatch(variables.get(name, ""))}
 
 
-def _allows(command: Command, argv: Sequence[str]) -> bool:
-    return fnmatchcase(argv[0], command) if isinstance(command, str) else tuple(command) == tuple(argv)
-
-
-def matches(value: str, patterns: Iterable[str]) -> bool:
-    """Whether one of *patterns*, as in a shell, matches *value*."""
-    return any(fnmatchcase(value, pattern) for pattern in patterns)
+def _allowed(argv: tuple[str, ...], commands: Sequence[Command]) -> tuple[str, ...] | None:
+    """Return the words that *argv* may run as, None if no command is for them."""
+    patterns = [command for command in commands if isinstance(command, str)]
+    first = allowed_path(argv[0], patterns)
+    if first is not None:
+        return (first, *argv[1:])
+    return argv if any(not isinstance(command, str) and tuple(command) == argv for command in commands) else None

@@ -1,5 +1,6 @@
 """What a client asks for in the query of its URL."""
 
+import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -8,6 +9,8 @@ from dockerexec_ws.errors import RequestRefusedError
 
 LARGEST_SIZE = 65535
 """Rows or columns. Message 50 has 16 bits for each."""
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +55,10 @@ def parse_request(query: str) -> ExecRequest:
             raise RequestRefusedError(f"{name}: it cannot contain NUL characters")
     for variable in request.environment:
         name, equals, _ = variable.partition("=")
-        if not name or not equals or "\0" in variable:
+        # A shell's names only. Some programs would read a name with a newline as two variables.
+        if not _NAME.fullmatch(name):
+            raise RequestRefusedError("env: a name has letters, digits and underscores, and begins with no digit")
+        if not equals or "\0" in variable:
             raise RequestRefusedError("env: give NAME=VALUE, without NUL characters")
         if name == MARKER_VARIABLE:  # finds the session's processes when it ends
             raise RequestRefusedError("env: not allowed")

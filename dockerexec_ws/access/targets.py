@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from dockerexec_ws.access.policy import is_literal, matches
+from dockerexec_ws.access.patterns import is_literal, matches
 from dockerexec_ws.engine.client import ContainerState, Engine
 from dockerexec_ws.engine.own_container import own_container_id
 from dockerexec_ws.errors import ContainerNotFoundError, RequestRefusedError, SettingsError

@@ -89,6 +89,7 @@ class App:
             workdirs=settings.allow_workdir,
             environment=settings.allow_env,
             privileged=settings.allow_privileged,
+            term=settings.term,
         )
         self._draining = False
         self._events = Events()
@@ -244,8 +245,7 @@ class App:
 
     def _make_session(self, backend: Backend, environ: Environ, websocket: WebSocket, client: Client) -> Session:
         """Check what a client asks for, then make its session and register it. Raises DockerExecError."""
-        request = client.narrowing.apply(parse_request(environ.get("QUERY_STRING", "")))
-        self._policy.check(request)
+        request = self._policy.apply(client.narrowing.apply(parse_request(environ.get("QUERY_STRING", ""))))
         target = backend.targets.find(self._paths.choice(environ) or "", client.narrowing.containers)
         backend.registry.check_quotas(client)  # no other greenlet may run from here until the session counts
         backend.instance.uses(target.reference)

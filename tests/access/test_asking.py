@@ -24,6 +24,40 @@ def test_without_a_policy(server, container, docker_api, fields, text):
     assert_refused(ask(server.url, "true", **fields), text, docker_api, container)
 
 
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"user": "1000:0"}, "user: not allowed"),
+        ({"user": "1000:root"}, "user: not allowed"),
+        ({"workdir": "/tmp/../etc"}, "workdir: not allowed"),
+        ({"env": "A1=x\nLD_PRELOAD=y"}, None),
+        ({"env": "A1\nLD_PRELOAD=y"}, "env: a name has letters, digits and underscores, and begins with no digit"),
+    ],
+)
+def test_no_separator_leads_out_of_a_pattern(serve, container, docker_api, fields, text):
+    server = serve(allow_user=["10*"], allow_workdir=["/tmp/*"], allow_env=["A*"], allow_command=["/usr/bin/*"])
+    transcript = ask(server.url, "/usr/bin/id", **fields)
+    if text is None:
+        assert transcript.exit_code == 0
+    else:
+        assert_refused(transcript, text, docker_api, container)
+    assert_refused(ask(server.url, "/usr/bin/../sbin/chroot"), "command: not allowed", docker_api, container)
+
+
+@pytest.mark.parametrize("number", ["1000", "+1000", "01000"])
+def test_what_is_one_number_for_the_engine_is_one_for_a_pattern(serve, number):
+    assert ask(serve(allow_user=["1000"]).url, "id", "-u", user=number).stdout == b"1000\n"
+
+
+def test_the_terminals_name(serve, server):
+    script = "echo $TERM $COLORTERM"
+    assert ask(server.url, "sh", "-c", script, tty="true").stdout == b"xterm-256color\r\n"
+    fields = {"tty": "true", "env": ["TERM=vt100", "COLORTERM=truecolor"]}
+    assert ask(server.url, "sh", "-c", script, **fields).stdout == b"vt100 truecolor\r\n"
+    assert ask(serve(term="").url, "sh", "-c", script, tty="true").stdout == b"xterm\r\n"
+    assert ask(server.url, "sh", "-c", script, env="TERM=vt100").errors == ["env: not allowed"]
+
+
 def test_a_policy_that_widens(serve):
     server = serve(allow_user=["1000:1000"], allow_workdir=["/tmp"], allow_env=["A", "B*"])
     fields = {"user": "1000:1000", "workdir": "/tmp", "env": ["A=1 =2", "BC=\n"]}

@@ -19,7 +19,7 @@ def refused(check, **fields):
 
 
 def test_without_a_policy():
-    check = Policy().check
+    check = Policy().apply
     assert refused(check, argv=("any", "thing"), tty=True, size=(1, 1)) is None
     assert refused(check, argv=()).startswith("no command")
     for fields, parameter in [
@@ -37,7 +37,9 @@ def test_without_a_policy():
         (("ls",), ("ls", "-l"), True),
         (("ls",), ("lsof",), False),
         (("git*",), ("git-log",), True),
-        (("/bin/*",), ("/bin/../etc/x",), True),  # a pattern is a pattern, no path
+        (("/bin/*",), ("/bin/../etc/x",), False),
+        (("git*",), ("git/../../bin/sh",), False),
+        ((("/bin/../bin/ls", "-l"),), ("/bin/../bin/ls", "-l"), True),
         ((("cat", "/etc/hosts"),), ("cat", "/etc/hosts"), True),
         ((("cat", "/etc/hosts"),), ("cat", "/etc/hosts", "/etc/shadow"), False),
         ((("cat", "*"),), ("cat", "x"), False),
@@ -46,17 +48,55 @@ def test_without_a_policy():
     ],
 )
 def test_commands(commands, argv, allowed):
-    assert (refused(Policy(commands=commands).check, argv=argv) is None) == allowed
+    assert (refused(Policy(commands=commands).apply, argv=argv) is None) == allowed
 
 
 def test_a_policy_widens_and_narrows():
     policy = Policy(tty=False, users=["app", "1000:*"], workdirs=["/srv/*"], environment=["LC_*"], privileged=True)
-    assert refused(policy.check, tty=True) == "tty"
-    assert refused(policy.check, user="app", workdir="/srv/x", environment=("LC_ALL=C",), privileged=True) is None
-    assert refused(policy.check, user="1000:1000") is None
-    assert refused(policy.check, user="root") == "user"
-    assert refused(policy.check, workdir="/etc") == "workdir"
-    assert refused(policy.check, environment=("LC_ALL=C", "PATH=/x")) == "env"
+    assert refused(policy.apply, tty=True) == "tty"
+    assert refused(policy.apply, user="app", workdir="/srv/x", environment=("LC_ALL=C",), privileged=True) is None
+    assert refused(policy.apply, user="1000:1000") is None
+    assert refused(policy.apply, user="root") == "user"
+    assert refused(policy.apply, workdir="/etc") == "workdir"
+    assert refused(policy.apply, environment=("LC_ALL=C", "PATH=/x")) == "env"
+
+
+def test_what_was_compared_is_what_runs():
+    policy = Policy(commands=["/usr/bin/*"], workdirs=["/srv/*"])
+    asked = ExecRequest(argv=("/usr/bin//id", "/x/../y"), workdir="/srv/a/../b")
+    assert policy.apply(asked) == ExecRequest(argv=("/usr/bin/id", "/x/../y"), workdir="/srv/b")
+
+
+def test_a_separator_leads_out_of_no_pattern():
+    policy = Policy(commands=["/usr/bin/*"], users=["app*"], workdirs=["/srv/*"], environment=["APP_*"])
+    assert refused(policy.apply, argv=("/usr/bin/../sbin/chroot",)) == "command"
+    for fields, parameter in [
+        ({"workdir": "/srv/../etc"}, "workdir"),
+        ({"workdir": "/srv//..//etc"}, "workdir"),
+        ({"user": "app:root"}, "user"),
+        ({"user": "app:0"}, "user"),
+        ({"environment": ("APP_A=1", "LD_PRELOAD=x")}, "env"),
+    ]:
+        assert refused(policy.apply, argv=("/usr/bin/id",), **fields) == parameter
+
+
+def test_a_terminals_name_needs_no_permission():
+    policy = Policy(term="xterm-256color")
+
+    def apply(*environment, tty=True):
+        return policy.apply(ExecRequest(argv=("ls",), tty=tty, environment=environment))
+
+    assert apply().environment == ("TERM=xterm-256color",)
+    assert apply(tty=False).environment == ()
+    assert apply("TERM=tmux-256color", "COLORTERM=truecolor").environment == (
+        "TERM=tmux-256color",
+        "COLORTERM=truecolor",
+    )
+    assert Policy().apply(ExecRequest(argv=("ls",), tty=True)).environment == ()
+    for variable in ("TERM=../../tmp/x", "TERM=", "TERM=a b", "COLORTERM=x\ny", f"TERM={'x' * 65}"):
+        assert refused(policy.apply, tty=True, environment=(variable,)) == "env"
+    assert refused(policy.apply, environment=("TERM=xterm",)) == "env"
+    assert refused(policy.apply, tty=True, environment=("TERM=xterm", "PATH=/x")) == "env"
 
 
 def test_what_a_token_prescribes():
