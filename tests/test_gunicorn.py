@@ -213,7 +213,8 @@ def test_without_patching_the_import_says_what_to_do(docker_host, container):
 def test_a_policy_file(start, tmp_path):
     """What is the server's own is gunicorn's affair there; the rest counts, and the environment goes before it."""
     (tmp_path / "policy.toml").write_text(
-        "[server]\nport = 1\npath = 'other'\n[requests]\nallow_command = ['echo']\n[access]\nallow_host = ['a.example']"
+        "[server]\nport = 1\npath = 'other'\n[requests]\nallow_command = ['echo']\n"
+        "[access]\nallow_host = ['a.example']\nallow_unauthenticated = true"
     )
     server = start(STOCK, DOCKEREXEC_WS_CONFIG=str(tmp_path / "policy.toml"))
     with Peer(server.url, "echo", "x", headers=[("Origin", "http://a.example")], host="a.example") as peer:

@@ -2,17 +2,28 @@
 
 import ipaddress
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dockerexec_ws.access.identity import Authenticator, Environ, Identity
-from dockerexec_ws.access.peer import TrustedProxies, allowed_host, is_loopback, parse_address, same_origin
+from dockerexec_ws.access.peer import TrustedProxies, allowed_host, is_loopback_name, parse_address, same_origin
 from dockerexec_ws.access.policy import Narrowing
 from dockerexec_ws.access.rate import Rate
 from dockerexec_ws.access.refusal import RefusedError
+from dockerexec_ws.errors import SettingsError
+
+STRANGER = (
+    "Only clients on the server's machine can connect, and not through a proxy, because the server does not "
+    "authenticate clients. The server's operator can change that with --token-file, --trusted-proxy or "
+    "--allow-unauthenticated."
+)
 
 MOST_FAILURES = 10
-"""Failed authentications in a minute after which an address has to wait."""
+"""Failed authentications in a minute after which further failures of an address are slowed down."""
+
+SLOW = 1.0
+"""Seconds that a client then waits for each refusal. It makes guessing slow where a secret is short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +72,17 @@ class Admission:
         self._allow_hosts = tuple(allow_hosts)
         self._proxies = TrustedProxies(trusted_proxies)
         self._failures = Rate(MOST_FAILURES)
+        if not (self._authenticators or self._allow_unauthenticated):
+            self._refuse_foreign_hosts()
+
+    def _refuse_foreign_hosts(self) -> None:
+        """Raise SettingsError if the server is to go by a name that clients on other machines use."""
+        foreign = [host for host in self._allow_hosts if not is_loopback_name(host)]
+        if foreign:
+            raise SettingsError(
+                f"Clients on other machines use the name {foreign[0]} (--allow-host), and nobody would have to "
+                "authenticate. Authenticate clients (--token-file, for example), or give --allow-unauthenticated."
+            )
 
     def address(self, environ: Environ) -> str:
         """Return the client's address, as logs show it."""
@@ -86,17 +108,10 @@ class Admission:
                 f"Connections from web pages at {origin} are not allowed. The server's operator can allow them with "
                 "--allow-origin.",
             )
-        address = self.address(environ)
-        if not (
-            self._authenticators
-            or self._allow_unauthenticated
-            or (is_loopback(address) and is_loopback(environ.get("REMOTE_ADDR", "")))
-        ):
-            raise RefusedError(
-                403,
-                "Only clients on the server's machine can connect, because the server does not authenticate clients. "
-                "The server's operator can change that with --token-file or --allow-unauthenticated.",
-            )
+        if self._authenticators or self._allow_unauthenticated:
+            return
+        if not self._proxies.is_from_this_machine(environ):
+            raise RefusedError(403, STRANGER)
 
     def _may_come_from(self, origin: str, host: str, environ: Environ) -> bool:
         if origin == "null":  # any sandboxed page sends this
@@ -108,15 +123,17 @@ class Admission:
     def _authenticate(self, environ: Environ, address: str) -> Identity | None:
         if not self._authenticators:
             return None
-        network = _network(address)
-        if wait := self._failures.wait(network):
-            headers = [("Retry-After", str(math.ceil(wait)))]
-            raise RefusedError(429, "Too many failed authentications. Try again later.", headers)
+        # Right credentials always pass. Otherwise a client could lock out all others behind the same address.
         for authenticator in self._authenticators:
             found = authenticator(environ)
             identity = Identity(found) if isinstance(found, str) else found
             if identity is not None and identity.name:  # an authenticator often returns "" for a missing header
                 return identity
+        network = _network(address)
+        if wait := self._failures.wait(network):
+            time.sleep(SLOW)
+            headers = [("Retry-After", str(math.ceil(wait)))]
+            raise RefusedError(429, "Too many failed authentications. Try again later.", headers)
         self._failures.note(network)
         raise RefusedError(401, "Authentication is needed.", [("WWW-Authenticate", "Bearer")])
 

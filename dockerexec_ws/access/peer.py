@@ -8,6 +8,22 @@ from dockerexec_ws.access.identity import LOCAL_ADDRESS, Environ
 from dockerexec_ws.errors import SettingsError
 
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+# What proxies, load balancers and content delivery networks add to a request that they forward.
+_FORWARDING = (
+    *("Forwarded", "Via", "X-Forwarded", "X-Real-IP", "X-Client-IP", "X-Cluster-Client-IP", "X-ProxyUser-IP"),
+    *("True-Client-IP", "X-Cloud-Trace-Context"),
+)
+_FORWARDING_FAMILIES = (
+    *("X-Forwarded-", "X-Original-", "X-Envoy-", "X-Amzn-", "X-Azure-", "X-ARR-", "X-Vercel-", "X-Sucuri-"),
+    *("CF-", "CDN-", "CloudFront-", "Fastly-", "Fly-", "Akamai-", "Incap-"),
+)
+
+
+def _keys(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple("HTTP_" + name.upper().replace("-", "_") for name in names)
+
+
+_FORWARDING_KEYS, _FORWARDING_PREFIXES = frozenset(_keys(_FORWARDING)), _keys(_FORWARDING_FAMILIES)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -15,6 +31,17 @@ def is_loopback(address: str) -> bool:
     """Whether only processes on this machine can have or reach the address; "" is a unix socket's."""
     parsed = parse_address(address)
     return not address or (parsed is not None and parsed.is_loopback)
+
+
+def is_loopback_name(host: str) -> bool:
+    """Whether the host name *host* always means the machine that uses it (RFC 6761 section 6.3)."""
+    name = host.lower().rstrip(".")
+    return name in _LOOPBACK_NAMES or name.endswith(".localhost") or bool(name and is_loopback(name.strip("[]")))
+
+
+def was_forwarded(environ: Environ) -> bool:
+    """Whether a request says that a proxy forwarded it. A proxy that adds no header cannot be seen."""
+    return any(key in _FORWARDING_KEYS or key.startswith(_FORWARDING_PREFIXES) for key in environ)
 
 
 def parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -53,6 +80,19 @@ class TrustedProxies:
                 break
             address = nearest
         return address
+
+    def is_from_this_machine(self, environ: Environ) -> bool:
+        """Whether a program on this machine sent the request, as far as that can be known.
+
+        It keeps out clients on other machines that reach the server through a proxy on this one. A forwarded request
+        counts only if a trusted proxy says that its client is on this machine.
+        """
+        if not is_loopback(_remote(environ)):
+            return False
+        if not was_forwarded(environ):
+            return True
+        told = self.sent(environ) and "HTTP_X_FORWARDED_FOR" in environ
+        return told and is_loopback(self.client_address(environ))
 
     def host(self, environ: Environ) -> str:
         """Return the host, perhaps with a port, that the client addressed; "" if the request names none."""

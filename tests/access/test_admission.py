@@ -14,6 +14,7 @@ from tests.access.handshake import bearer, request, status_of
 from tests.settings.command import run, running
 
 OURS = "10.231.7.1"  # of the cable
+OPEN = {"allow_unauthenticated": True}
 
 
 # Hosts
@@ -29,9 +30,9 @@ OURS = "10.231.7.1"  # of the cable
         ("127.0.0.1.evil.example", {}, 403),
         ("localhost@evil.example", {}, 403),
         ("", {}, 403),
-        ("shell.example:8080", {"allow_host": ["other.example", "Shell.example"]}, 101),
-        ("evil.example", {"allow_host": ["shell.example"]}, 403),
-        ("evil.example", {"allow_host": ["*"]}, 101),
+        ("shell.example:8080", {"allow_host": ["other.example", "Shell.example"], **OPEN}, 101),
+        ("evil.example", {"allow_host": ["shell.example"], **OPEN}, 403),
+        ("evil.example", {"allow_host": ["*"], **OPEN}, 101),
     ],
 )
 def test_the_host(serve, host, options, status):
@@ -48,8 +49,8 @@ def test_rebinding_is_refused_whatever_the_origin(serve):
 
 def test_a_forwarded_host_counts_from_a_trusted_proxy_only(serve):
     headers = [("X-Forwarded-Host", "shell.example")]
-    assert status_of(serve(allow_host=["shell.example"]).url, headers, host="inner") == 403
-    url = serve(allow_host=["shell.example"], trusted_proxy=["127.0.0.1/32"]).url
+    assert status_of(serve(allow_host=["shell.example"], **OPEN).url, headers, host="inner") == 403
+    url = serve(allow_host=["shell.example"], trusted_proxy=["127.0.0.1/32"], **OPEN).url
     assert status_of(url, headers, host="inner") == 101
     assert status_of(url, [*headers, ("Origin", "https://shell.example")], host="inner") == 101
     assert status_of(url, [*headers, ("Origin", "http://inner")], host="inner") == 403

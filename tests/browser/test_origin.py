@@ -133,7 +133,7 @@ def test_only_the_page_of_the_same_origin_gets_in(browse, serve_site, elsewhere)
 
 def test_a_page_whose_name_is_made_to_resolve_to_the_server(browse, serve_site):
     """DNS rebinding: to the browser the page and the server are one, and so are Origin and Host."""
-    site = serve_site(allow_host=["good.example"])
+    site = serve_site(allow_host=["good.example"], allow_unauthenticated=True)
     rebound, allowed = browse(
         {"page": site.page("evil.example"), "url": site.url("evil.example")},
         {"page": site.page("good.example"), "url": site.url("good.example")},

@@ -19,7 +19,7 @@ pytestmark = needs_page
     ("headers", "options", "status"),
     [
         ({"host": "evil.example"}, {}, 403),
-        ({"host": "shell.example"}, {"allow_host": ["shell.example"]}, 200),
+        ({"host": "shell.example"}, {"allow_host": ["shell.example"], "allow_unauthenticated": True}, 200),
         ({"Origin": "http://evil.example"}, {}, 403),
         ({"Origin": "null"}, {}, 403),
         ({"Origin": "http://ci.example"}, {"allow_origin": ["http://ci.example"]}, 200),
