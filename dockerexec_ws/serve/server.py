@@ -43,7 +43,8 @@ class DockerExecServer:
         self._port = settings.port
         self._listener = settings.listener
         self._refuse_strangers()
-        self._handler_class = type("Handler", (Handler,), {"request_timeout": settings.handshake_timeout})
+        limits = {"request_timeout": settings.handshake_timeout, "max_request_line": settings.max_request_line}
+        self._handler_class = type("Handler", (Handler,), limits)
         self._server: HttpServer | None = None  # once it has started
         self._stopped = Event()
 

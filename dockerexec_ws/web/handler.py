@@ -7,17 +7,20 @@ import logging
 import socket
 import ssl
 from http.client import HTTPException
+from typing import Any
 
 import gevent
 from geventwebsocket.handler import WebSocketHandler
 
 from dockerexec_ws.access.identity import PEER_CERTIFICATE, Environ
 from dockerexec_ws.net.buffers import buffered
+from dockerexec_ws.web.request_head import FIELDS_TOO_LARGE, BoundedLines, HeadRefusedError, origin_form
 
 HANDLER = "dockerexec_ws.handler"
 """A request's key in the environ for its handler."""
 
-_LONGEST_LINE = 8192  # bytes; pywsgi answers 414 from here on
+_PYWSGI_LINE = 8192  # bytes; pywsgi answers 414 by itself, without a text, from here on
+_LINGER = 1.0  # seconds for a client to take a refusal while it still sends
 _SWITCHED = b"101 Switching Protocols"
 
 
@@ -27,8 +30,13 @@ class Handler(WebSocketHandler):  # type: ignore[misc]  # it has no types
     request_timeout = 10.0
     """Seconds a client has to send the complete head of its request. A subclass may set others."""
 
+    max_request_line = 256 * 1024
+    """Bytes of the longest request line. Its query holds the command. A subclass may set another."""
+
     answer_timeout: float | None = None
     """Seconds the client has to take the answer to the current request; None: no limit."""
+
+    path: str
 
     # Not the property of the base class, which sets up logging for the whole process.
     logger = logging.getLogger("dockerexec_ws.requests")
@@ -51,22 +59,55 @@ class Handler(WebSocketHandler):  # type: ignore[misc]  # it has no types
             self.request_timeout, TimeoutError("the request's head took too long")
         )
         try:
-            line = str(super().read_requestline())
+            self._line = self.rfile.readline(self.max_request_line + 1).decode("latin-1")
         except BaseException:
             self._deadline.close()
             raise
-        if not line or len(line) >= _LONGEST_LINE:  # read_request will not be called
+        if not self._line:  # read_request will not be called
             self._deadline.close()
-        return line
+        return self._line[: _PYWSGI_LINE - 1]
 
-    def read_request(self, raw_requestline: str) -> bool:
-        """Read the rest of the request's head."""
+    def read_request(self, _: str) -> bool:
+        """Read the rest of the request's head. Raises HeadRefusedError."""
         try:
-            return bool(super().read_request(raw_requestline))
-        except (OSError, HTTPException):  # a client that is late, gone, or says too much: pywsgi would log a traceback
+            if len(self._line) > self.max_request_line:
+                raise HeadRefusedError(
+                    414,
+                    f"The request line is longer than {self.max_request_line} bytes. Shorten the command, or have the "
+                    "server's operator raise the limit (--max-request-line).",
+                )
+            accepted = bool(super().read_request(self._line))
+        except TimeoutError as error:
+            raise HeadRefusedError(408, f"The request's head took longer than {self.request_timeout:g} s.") from error
+        except OSError:  # the client is gone; pywsgi would log a traceback
             return False
+        except HTTPException as error:  # more than 100 header fields
+            raise HeadRefusedError(431, FIELDS_TOO_LARGE) from error
         finally:
+            self._line = ""
             self._deadline.close()
+        authority, self.path = origin_form(self.path)
+        if authority is not None:
+            del self.headers["Host"]
+            self.headers["Host"] = authority
+        return accepted
+
+    def MessageClass(self, source: Any, *rest: object) -> Any:  # noqa: N802  # pywsgi's name
+        """Read the header fields. Raises HeadRefusedError, HTTPException."""
+        return super().MessageClass(BoundedLines(source), *rest)
+
+    def _handle_client_error(self, error: Exception) -> tuple[str, bytes]:
+        """Answer a request whose head is not taken, in words; pywsgi's hook for that."""
+        self.log_error()
+        refused = error if isinstance(error, HeadRefusedError) else HeadRefusedError(400, "The request is malformed.")
+        # Read what the client still sends. Closing the socket before it is read would reset the connection, and the
+        # client would lose the answer.
+        with contextlib.suppress(OSError), gevent.Timeout(_LINGER, TimeoutError()):
+            self.socket.sendall(refused.response())
+            self.socket.shutdown(socket.SHUT_WR)
+            while self.socket.recv(64 * 1024):
+                pass
+        return refused.status, b""
 
     def log_error(self, *_: object) -> None:
         """Log that a request is malformed, without its bytes: a stranger sent them, or they are a mistyped secret."""

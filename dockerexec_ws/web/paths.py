@@ -16,15 +16,13 @@ class Paths:
 
     def __init__(self, path: str, *, containers: bool, page: bool) -> None:
         self._base = path.rstrip("/").encode()
-        # What a session's path may have below the base. A server that mounts an application may give "" for "/".
-        self._sessions = ("",) if self._base else ("", "/")
         self._containers = containers
         self._page = page
 
     def choice(self, environ: Environ) -> str | None:
         """Return the container that a session's path names, "" if it names none; None if no session has that path."""
         below = self._below(environ)
-        if below is None or not (self._containers or below in self._sessions):
+        if below is None or not (self._containers or below in ("", "/")):
             return None
         return below[1:]
 

@@ -67,6 +67,10 @@ def _request(environ: Environ) -> Request:
                 headers[key[5:].replace("_", "-")] = value
             except InvalidHeader as error:  # a lone CR, for example
                 raise RefusedError(400, "A header is malformed.") from error
+    protocols = [protocol.strip().lower() for protocol in environ.get("HTTP_UPGRADE", "").split(",")]
+    if "websocket" in protocols:  # perhaps beside others (RFC 9110 section 7.8), which the parser does not take
+        del headers["Upgrade"]
+        headers["Upgrade"] = "websocket"
     if environ.get("CONTENT_LENGTH") not in (None, "", "0") or "HTTP_TRANSFER_ENCODING" in environ:
         raise RefusedError(400, "A request for a WebSocket has no body.")
     return Request(
