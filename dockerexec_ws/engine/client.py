@@ -5,14 +5,17 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import quote
 
 import docker
 import gevent
 import requests
 from docker.utils import kwargs_from_env
+from requests.utils import get_environ_proxies
 
 from dockerexec_ws.engine.stream import HijackedStream
+from dockerexec_ws.engine.unreachable import is_out_of_descriptors, out_of_descriptors, why_unreachable
 from dockerexec_ws.errors import (
     ContainerNotFoundError,
     EngineError,
@@ -75,6 +78,22 @@ class ExecState:
         return self.ended and self.pid == 0 and self.exit_code in (126, 127)
 
 
+class _Api(docker.APIClient):
+    """docker-py's client. Of the environment it takes the proxies for tcp engines, as the docker command does.
+
+    It does not take REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE: requests would prefer them to the ca.pem in
+    DOCKER_CERT_PATH. Nor does it look for a proxy for a unix socket: that would take a third of a request's CPU time.
+    """
+
+    trust_env = property(lambda _: False, lambda *_: None)  # requests sets it to True
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """Return the settings for a request; called by requests for each."""
+        if not url.startswith("http+docker://"):
+            proxies = {**get_environ_proxies(url), **(proxies or {})}
+        return super().merge_environment_settings(url, proxies, stream, verify, cert)
+
+
 class Engine:
     """A Docker Engine.
 
@@ -98,8 +117,9 @@ class Engine:
             )
         try:
             options = kwargs_from_env(environment=environment)
+            tls = bool(options.get("tls"))
             with gevent.Timeout(timeout, TimeoutError("the engine did not answer in time")):
-                self.api = docker.APIClient(
+                self.api = _Api(
                     options.get("base_url", self.address),
                     version="auto",
                     # This bounds each single read. Ours bounds the whole answer, and expires first.
@@ -107,18 +127,13 @@ class Engine:
                     tls=options.get("tls", False),
                     max_pool_size=connections,
                 )
-            # A unix socket needs no proxy, and looking for one takes a third of a request's CPU time.
-            self.api.trust_env = not self.address.startswith("unix://")
         except (docker.errors.TLSParameterError, ValueError) as error:
             raise SettingsError(
                 f"the engine's address or TLS settings are wrong ({error}). Check the address, DOCKER_TLS_VERIFY and "
                 "DOCKER_CERT_PATH."
             ) from error
         except (requests.exceptions.RequestException, docker.errors.DockerException, OSError) as error:
-            raise EngineUnavailableError(
-                f"no Docker Engine answers at {self.address}. Start it, get access to its socket, or give another "
-                "engine's address (--docker-host, --docker-socket, DOCKER_HOST)."
-            ) from error
+            raise EngineUnavailableError(why_unreachable(error, self.address, timeout, tls=tls)) from error
 
     def close(self) -> None:
         """Close the connections that are kept for reuse. Idempotent."""
@@ -235,6 +250,8 @@ class Engine:
         except docker.errors.APIError as error:
             raise EngineError(str(error.explanation or error).strip()) from error
         except (requests.exceptions.RequestException, docker.errors.DockerException, OSError) as error:
+            if is_out_of_descriptors(error):
+                raise EngineUnavailableError(out_of_descriptors()) from error
             raise EngineUnavailableError("the Docker Engine does not answer") from error
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise EngineError("the Docker Engine's answer makes no sense") from error
