@@ -202,10 +202,12 @@ def program_server(own_container, docker_api, serve, tmp_path):
 
 
 def test_the_samples_of_the_terminal_client(program_server):
-    assert len(TERMINAL_CLIENT) == 5
+    assert len(TERMINAL_CLIENT) == 6
     words = ("-- bash", "manage.py", "tar -x", "pg_dump", "tail -f")
     shell, manage, tar, dump, log = (next(line for line in TERMINAL_CLIENT if word in line) for word in words)
     assert program_server(shell, b"echo it works\n").stdout == b"it works\n"
+    done = program_server(TERMINAL_CLIENT[0])  # needs a terminal; tests/client/terminal gives it one
+    assert (done.returncode, b"There is no COMMAND" in done.stderr) == (125, True)
     assert program_server(manage).stdout == b"shell of app DEBUG=1\n"
     assert program_server(tar).returncode == 0
     assert program_server("dockerexec-ws-client URL -- ls /srv").stdout == b"dockerexec-ws-client\n"

@@ -53,6 +53,11 @@ class Progress:
         return self._exit_code if self.state is State.EXITED else None
 
     @property
+    def refused(self) -> bool:
+        """Whether the server has said why the process will not run, and the connection is still open."""
+        return self.state is State.OPENING and bool(self._error)
+
+    @property
     def over(self) -> bool:
         """Whether the session has ended. There may be output left."""
         return not _FOLLOWING[self.state]

@@ -18,6 +18,9 @@ MESSAGE_SIZE = 64 * 1024
 PING_INTERVAL = 20.0
 """Seconds of silence before a ping. After as many more the server counts as gone."""
 
+REFUSAL_TIMEOUT = 5.0
+"""Seconds that the server has to close its side after it has refused the session."""
+
 CLOSE_TIMEOUT = 3.0
 """Seconds that the server has to close its side at the end."""
 
@@ -33,9 +36,11 @@ class Session:
         *,
         tty: bool = False,
         ping_interval: float = PING_INTERVAL,
+        refusal_timeout: float = REFUSAL_TIMEOUT,
         close_timeout: float = CLOSE_TIMEOUT,
     ) -> None:
         self._connection = connection
+        self._refusal_timeout = refusal_timeout
         self._close_timeout = close_timeout
         self._progress = Progress(TTY_OUTPUT_LIMIT if tty else OUTPUT_LIMIT)
         self._reader = Reader(connection, self._progress, ping_interval=ping_interval, close_timeout=close_timeout)
@@ -66,7 +71,11 @@ class Session:
     def wait_until_ready(self, timeout: float) -> None:
         """Wait until the process runs. Raises the failure of a session that ends before; TimeoutError."""
         with self._connection.lock:
-            self._wait_for(lambda: self._progress.state is not State.OPENING, timeout)
+            self._wait_for(lambda: self._progress.state is not State.OPENING or self._progress.refused, timeout)
+            if self._progress.refused:
+                # The close code tells which kind of refusal it is. A server that does not close is not waited for.
+                self._connection.changed.wait_for(lambda: self._progress.over, min(timeout, self._refusal_timeout))
+                self._progress.disconnected(None, None)
             if self._progress.state is State.REFUSED:
                 self._progress.outcome()
 

@@ -42,7 +42,11 @@ def opened(url, argv, **times):
     transport, protocol = open_websocket(session_url(url, argv))
     connection = Connection(transport, protocol)
     session = Session(connection, **times)
-    session.wait_until_ready(30)
+    try:
+        session.wait_until_ready(30)
+    except BaseException:
+        session.abandon()
+        raise
     return Opened(Process(session, argv, tty=False), session, connection, protocol)
 
 

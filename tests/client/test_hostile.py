@@ -50,6 +50,18 @@ def test_no_answer_in_time(listen, does):
         connect(listen(handle), ["true"], open_timeout=0.3)
 
 
+def test_a_server_that_refuses_and_does_not_close(listen):
+    def handle(connection):
+        protocol = upgraded(connection)
+        protocol.send_binary(b"\xcaToo many sessions active!")
+        connection.sendall(b"".join(protocol.data_to_send()))
+        while connection.recv(65536):
+            pass
+
+    with pytest.raises(SessionRefused, match=r"^Too many sessions active!$"):
+        opened(listen(handle), ["true"], refusal_timeout=0.3)
+
+
 OUTPUT = b"\x01so far"
 
 

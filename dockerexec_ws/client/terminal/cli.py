@@ -2,7 +2,8 @@
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     import ssl
 
 PROGRAM = "dockerexec-ws-client"
+SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
+"""What runs if the user names no command."""
+
+_TERMINAL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,63}")
+
 TOKEN_VARIABLE = "DOCKEREXEC_WS_TOKEN"  # nosec B105  # its name, not a token
 
 _COMPLETION_VARIABLE = "_DOCKEREXEC_WS_CLIENT_COMPLETE"
@@ -69,7 +75,7 @@ def _print_completion(ctx: click.Context, _: click.Parameter, shell: str | None)
     "the client.",
 )
 @click.argument("url")
-@click.argument("argv", metavar="[--] COMMAND...", nargs=-1, type=click.UNPROCESSED, required=True)
+@click.argument("argv", metavar="[[--] COMMAND...]", nargs=-1, type=click.UNPROCESSED)
 @cloup.option_group(
     "Command",
     cloup.option(
@@ -148,6 +154,8 @@ def command(
 ) -> Ending:
     """Run COMMAND through the server at URL, as `docker exec` does locally.
 
+    Without COMMAND, run a shell in a terminal: bash, or sh if the container has no bash.
+
     The command also gets stdin. Use </dev/null if it must not read it.
     """
     # Imported late, because --help and completion need neither TLS nor WebSockets.
@@ -161,10 +169,14 @@ def command(
         raise click.UsageError("The URL or the command is not UTF-8 text. Only UTF-8 can be sent.")
     if tty is None:
         tty = os.isatty(0) and os.isatty(1)
+    if not argv and not tty:
+        raise click.UsageError(
+            "There is no COMMAND, and a shell needs a terminal. Add -- COMMAND, or --tty for a shell all the same."
+        )
     _log_to_stderr(raw=tty and os.isatty(0))
     options |= {
         "tty": tty,
-        "env": _environment(env),
+        "env": (_terminal_variables() if tty else {}) | _environment(env),
         "headers": dict(map(_header, header)),
         "token": _token(token_file),
         "ssl_context": _tls(cafile, certfile, keyfile),
@@ -173,7 +185,7 @@ def command(
         _warn_of_plain(url)
 
     def connected(size: tuple[int, int] | None) -> Process:
-        return connect(url, argv, size=size, **options)
+        return connect(url, argv or SHELL, size=size, **options)
 
     return attend(connected, tty=tty, escape=escape)
 
@@ -210,7 +222,13 @@ def _log_to_stderr(*, raw: bool) -> None:
     logging.basicConfig(handlers=[handler], format=f"{begin}{PROGRAM}: %(message)s")
 
 
-def _environment(words: Sequence[str]) -> Mapping[str, str]:
+def _terminal_variables() -> dict[str, str]:
+    """Return what says which terminal this is. The server takes plain names only."""
+    found = {name: os.environ.get(name, "") for name in ("TERM", "COLORTERM")}
+    return {name: value for name, value in found.items() if _TERMINAL_NAME.fullmatch(value)}
+
+
+def _environment(words: Sequence[str]) -> dict[str, str]:
     given = {}
     for word in words:
         name, equals, value = word.partition("=")

@@ -62,7 +62,7 @@ def test_the_server_goes_away(container, docker_host, number, text):
     ("words", "text"),
     [
         ([], "Missing argument 'URL'."),
-        (["ws://x/"], "Missing argument '[--] COMMAND...'."),
+        (["ws://x/"], "There is no COMMAND, and a shell needs a terminal. Add -- COMMAND, or --tty"),
         (["x", "true"], "This is not the URL of a server."),
         (["ws://x/", "ls", "-l"], "No such option '-l'. If it is an option of the command, put -- before the command."),
         (["ws://x/", "ls", "-t"], "The command has options of its own. Put -- before it."),

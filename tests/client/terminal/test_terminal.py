@@ -72,6 +72,17 @@ def test_a_shell(screen):
     ended(screen, before, 5)
 
 
+def test_without_a_command_there_is_a_shell_with_this_terminals_name(screen):
+    term = screen.result("echo $TERM")
+    before = screen.mode()
+    screen.enter("COLORTERM=truecolor $client $url")
+    screen.wait_for("#")
+    screen.enter("echo $((6*7)) $TERM $COLORTERM $0")
+    screen.wait_for(f"42 {term} truecolor bash")
+    screen.enter("exit 4")
+    ended(screen, before, 4)
+
+
 def test_a_full_screen_program(screen):
     before = start_vi(screen)
     for rows, columns in ((24, 80), (30, 100)):
