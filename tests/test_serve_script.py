@@ -12,6 +12,7 @@ import time
 import pytest
 
 from dockerexec_ws import __version__
+from dockerexec_ws.access.bearer import new_token
 from tests.conftest import ROOT, wait_until
 from tests.peer import Peer
 
@@ -129,6 +130,18 @@ def test_what_stderr_says_to_try_works(start):
             assert client.wait(timeout=10) == 0
         finally:
             client.kill()
+
+
+def test_what_stderr_says_to_try_works_with_a_token(start, tmp_path):
+    token, line = new_token("alice")
+    (tmp_path / "tokens").write_text(line + "\n")
+    serve = start("--port", "0", "--token-file", tmp_path / "tokens")
+    serve.ready()
+    hint = serve.hint()
+    assert hint.startswith("DOCKEREXEC_WS_TOKEN=YOUR-TOKEN ")
+    command = ["bash", "-c", hint.replace("YOUR-TOKEN", token)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
+    assert (done.stdout, done.returncode) == ("hello\n", 0), done.stderr
 
 
 def test_no_page_is_told_where_there_is_none(start):
