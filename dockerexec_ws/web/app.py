@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from gevent import monkey
+from gevent import GreenletExit, monkey
 from websockets.frames import CloseCode
 
 from dockerexec_ws.access.admission import Admission, Client
@@ -234,6 +234,8 @@ class App:
                     websocket.abort()
         except QuotaError as error:  # all places are taken
             self._refuse_session(backend, websocket, client, error)
+        except GreenletExit:  # the server cut a session at its own end; pywsgi would try to answer, and log a traceback
+            pass
         finally:
             if session is not None:
                 backend.registry.remove(session)

@@ -67,4 +67,4 @@ def test_a_start_that_fails_takes_over_nothing_and_registers_nothing(
         Backend(settings, docker_host, None, Events())
     assert list(state_dir.iterdir()) == [former_file]
     assert takes_over(state_dir, docker_host) == [NAME]
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before  # those of earlier tests may be closed meanwhile
