@@ -15,7 +15,7 @@ PACKAGE = pathlib.Path(dockerexec_ws.__file__).parent
 # The floors, and what each may import of the package.
 FLOORS = {
     "errors": set(),
-    "frameless": set(),
+    "parser_logging": set(),
     "protocol": {"protocol"},
     "net": {"net", "errors"},
     "engine": {"protocol", "net", "engine", "errors"},
@@ -23,9 +23,9 @@ FLOORS = {
     "settings": {"settings", "errors"},
     "session": {"protocol", "net", "engine", "access", "settings", "session", "errors"},
     "observe": {"protocol", "access", "session", "observe", "errors"},
-    "web": {"protocol", "net", "engine", "access", "settings", "session", "observe", "web", "errors", "frameless"},
+    "web": {"protocol", "net", "engine", "access", "settings", "session", "observe", "web", "errors", "parser_logging"},
     "serve": {"net", "access", "settings", "session", "web", "serve", "errors"},
-    "client": {"protocol", "client", "errors", "frameless"},
+    "client": {"protocol", "client", "errors", "parser_logging"},
 }
 TOP = {"__init__", "__main__", "cli", "wsgi"}
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dockerexec_ws.access.patterns import is_literal, matches
-from dockerexec_ws.engine.client import ContainerState, Engine
+from dockerexec_ws.engine.docker import ContainerState, Engine
 from dockerexec_ws.engine.own_container import own_container_id
 from dockerexec_ws.errors import ContainerNotFoundError, RequestRefusedError, SettingsError
 

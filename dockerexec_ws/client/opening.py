@@ -15,7 +15,7 @@ from websockets.uri import WebSocketURI, parse_uri
 
 from dockerexec_ws.client.transport import Transport
 from dockerexec_ws.errors import ConnectionLost, SessionRefused, SettingsError
-from dockerexec_ws.frameless import frameless_logger
+from dockerexec_ws.parser_logging import frameless_logger
 from dockerexec_ws.protocol.versions import offers
 
 LARGEST_MESSAGE = 32 * 1024 * 1024

@@ -6,7 +6,7 @@ import logging
 from websockets.frames import Close
 
 from dockerexec_ws.client.failures import failure, printable
-from dockerexec_ws.client.output import OutputQueue
+from dockerexec_ws.client.output_queue import OutputQueue
 from dockerexec_ws.errors import ConnectionLost, DockerExecError
 from dockerexec_ws.protocol.events import Error, FromServer, Malformed, Output, Pause, Resume, Shutdown, Stopped
 

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable
 
 from dockerexec_ws.client.connection import Connection
-from dockerexec_ws.client.output import OUTPUT_LIMIT, TTY_OUTPUT_LIMIT
+from dockerexec_ws.client.output_queue import OUTPUT_LIMIT, TTY_OUTPUT_LIMIT
 from dockerexec_ws.client.progress import Progress, State
 from dockerexec_ws.client.reader import Reader
 from dockerexec_ws.errors import ConnectionLost, DockerExecError

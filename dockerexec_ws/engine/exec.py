@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from dockerexec_ws.engine.client import Engine, ExecState
+from dockerexec_ws.engine.docker import Engine, ExecState
 from dockerexec_ws.engine.stream import Bytes, HijackedStream
 from dockerexec_ws.errors import EngineError, EngineTimeoutError, EngineUnavailableError
 from dockerexec_ws.net.buffers import READ_SIZE

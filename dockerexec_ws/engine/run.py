@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from dockerexec_ws.engine.client import Engine
+from dockerexec_ws.engine.docker import Engine
 from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.engine.kill.killer import Killer
 

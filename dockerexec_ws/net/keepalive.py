@@ -11,7 +11,7 @@ from typing import Any
 
 import gevent
 
-from dockerexec_ws.net.ending import EndingKind
+from dockerexec_ws.net.connection_end import EndingKind
 from dockerexec_ws.net.tcp import TcpState
 
 _SHORTEST_WAIT = 0.01  # seconds; the event loop's clock may run a little ahead of ours

@@ -21,7 +21,7 @@ from websockets.server import ServerProtocol
 
 from dockerexec_ws.errors import ConnectionClosedError
 from dockerexec_ws.net.assembler import Assembler
-from dockerexec_ws.net.ending import Ending, EndingKind
+from dockerexec_ws.net.connection_end import Ending, EndingKind
 from dockerexec_ws.net.frame_reader import FrameReader
 from dockerexec_ws.net.keepalive import Keepalive
 from dockerexec_ws.net.outbox import Outbox

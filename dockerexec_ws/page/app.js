@@ -6,7 +6,7 @@ import { askPolicy, isRefusal } from "./policy.js";
 import { ExecSession } from "./session.js";
 import { PageState } from "./states.js";
 import { describeEnding, describeUnopened } from "./status.js";
-import { quote } from "./words.js";
+import { quote } from "./shell_words.js";
 
 const NEEDS_TOKEN = "This server asks for a token.";
 
@@ -14,7 +14,7 @@ const NEEDS_TOKEN = "This server asks for a token.";
  * The parts of the page that the application uses.
  * @typedef {object} Parts
  * @property {import("./form.js").CommandForm} form
- * @property {import("./link.js").LinkWarning} link
+ * @property {import("./link_warning.js").LinkWarning} link
  * @property {import("./terminal.js").TerminalView} terminal
  * @property {import("./title.js").TabTitle} title
  * @property {(look: import("./states.js").Look, readOnly: boolean, text?: string) => void} show

@@ -1,6 +1,6 @@
 /** The form for the command. The policy and a link can fill it in; only the user can start a session with it. */
 
-import { quote, split, UnfinishedError } from "./words.js";
+import { quote, split, UnfinishedError } from "./shell_words.js";
 
 /**
  * @param {string} selector

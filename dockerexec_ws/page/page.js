@@ -4,12 +4,12 @@ import { App } from "./app.js";
 import { element, on } from "./dom.js";
 import { FindForm } from "./find.js";
 import { CommandForm } from "./form.js";
-import { LinkWarning } from "./link.js";
+import { LinkWarning } from "./link_warning.js";
 import { TerminalView } from "./terminal.js";
 import { TabTitle } from "./title.js";
-import { Tools } from "./tools.js";
+import { Tools } from "./toolbar.js";
 import { TouchKeys } from "./touch_keys.js";
-import { quote, showable } from "./words.js";
+import { quote, showable } from "./shell_words.js";
 
 const BASE = new URL("..", import.meta.url); // of the server's path, with a slash at its end
 const BELL_TIME = 200; // ms

@@ -15,8 +15,8 @@ from dockerexec_ws.errors import ListenError, SettingsError
 from dockerexec_ws.serve.http_server import HttpServer
 from dockerexec_ws.serve.tls import TlsFiles
 from dockerexec_ws.session.session import Session
-from dockerexec_ws.settings.keywords import takes_more
 from dockerexec_ws.settings.settings import ServerSettings
+from dockerexec_ws.settings.typed_keywords import takes_more
 from dockerexec_ws.web.app import App
 from dockerexec_ws.web.handler import Handler
 

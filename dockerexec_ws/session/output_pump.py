@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from dockerexec_ws.engine.exec import Exec
-from dockerexec_ws.engine.output import read_output
+from dockerexec_ws.engine.output_reader import read_output
 from dockerexec_ws.errors import ConnectionClosedError
 from dockerexec_ws.net.buffers import READ_SIZE
 from dockerexec_ws.protocol.events import Stopped, Stream
@@ -11,8 +11,8 @@ from dockerexec_ws.protocol.flow import FlowControl
 from dockerexec_ws.protocol.versions import Codec
 from dockerexec_ws.session.channel import Channel
 from dockerexec_ws.session.limits import Limits
-from dockerexec_ws.session.on_demand import OnDemand, Spawn
-from dockerexec_ws.session.output import OutputBuffer
+from dockerexec_ws.session.on_demand_greenlet import OnDemand, Spawn
+from dockerexec_ws.session.output_buffer import OutputBuffer
 
 
 class OutputPump:

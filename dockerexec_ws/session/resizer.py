@@ -5,7 +5,7 @@ from dockerexec_ws.errors import EngineError
 from dockerexec_ws.protocol.events import Error
 from dockerexec_ws.protocol.versions import Codec
 from dockerexec_ws.session.channel import Channel
-from dockerexec_ws.session.on_demand import OnDemand, Spawn
+from dockerexec_ws.session.on_demand_greenlet import OnDemand, Spawn
 
 
 class Resizer:

@@ -21,14 +21,14 @@ from gevent.pool import Group
 from dockerexec_ws.access.admission import Client
 from dockerexec_ws.access.request import ExecRequest
 from dockerexec_ws.access.targets import Target
-from dockerexec_ws.engine.client import Engine
+from dockerexec_ws.engine.docker import Engine
 from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.engine.kill.killer import Killer
 from dockerexec_ws.engine.run import Run
 from dockerexec_ws.errors import DockerExecError
+from dockerexec_ws.protocol.engine_framing import FramingError
 from dockerexec_ws.protocol.events import End, Error, Malformed, Pause, Resize, Resume, Sent, Shutdown, Stdin, Unknown
 from dockerexec_ws.protocol.flow import FlowControl
-from dockerexec_ws.protocol.framing import FramingError
 from dockerexec_ws.protocol.versions import codec_of
 from dockerexec_ws.session.channel import Channel
 from dockerexec_ws.session.ending import Cause, SessionEnd

@@ -10,9 +10,9 @@ from dockerexec_ws.protocol.events import Error, Pause, Resume
 from dockerexec_ws.protocol.flow import FlowControl
 from dockerexec_ws.protocol.versions import Codec
 from dockerexec_ws.session.channel import Channel
-from dockerexec_ws.session.on_demand import OnDemand, Spawn
-from dockerexec_ws.session.output import OutputBuffer
-from dockerexec_ws.session.stdin import StdinBuffer
+from dockerexec_ws.session.on_demand_greenlet import OnDemand, Spawn
+from dockerexec_ws.session.output_buffer import OutputBuffer
+from dockerexec_ws.session.stdin_buffer import StdinBuffer
 
 STDIN_LIMIT = 8 * 1024 * 1024
 """Bytes of stdin that may wait for the process. Above that, nothing is read from the client, which ignores its 101."""

@@ -16,17 +16,17 @@ from dockerexec_ws.access.policy import Policy, offered_commands
 from dockerexec_ws.access.refusal import RefusedError
 from dockerexec_ws.access.request import parse_request
 from dockerexec_ws.access.targets import Targets
-from dockerexec_ws.engine.client import engine_address
+from dockerexec_ws.engine.docker import engine_address
 from dockerexec_ws.errors import DockerExecError, NotPatchedError, QuotaError, SettingsError
 from dockerexec_ws.net.websocket import WebSocket
-from dockerexec_ws.observe.events import Events
+from dockerexec_ws.observe.subscriptions import Events
 from dockerexec_ws.protocol.events import Error
 from dockerexec_ws.protocol.versions import codec_of
 from dockerexec_ws.session.observers import Refusal
 from dockerexec_ws.session.registry import Registry
 from dockerexec_ws.session.session import Session
-from dockerexec_ws.settings.keywords import takes, takes_more
 from dockerexec_ws.settings.settings import Settings
+from dockerexec_ws.settings.typed_keywords import takes, takes_more
 from dockerexec_ws.web.backend import Backend
 from dockerexec_ws.web.carriers import carrier_of
 from dockerexec_ws.web.page import POLICY, UNBUILT, Answer, Page, is_for_page, policy_answer

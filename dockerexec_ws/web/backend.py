@@ -8,13 +8,13 @@ import gevent
 from gevent.pool import Group
 
 from dockerexec_ws.access.targets import AllowedContainers, FixedContainer, Targets
-from dockerexec_ws.engine.client import Engine
+from dockerexec_ws.engine.docker import Engine
 from dockerexec_ws.engine.instance import Instance, default_state_dir
 from dockerexec_ws.engine.kill.killer import Killer
-from dockerexec_ws.engine.kill.waits import Waits
+from dockerexec_ws.engine.kill.timeouts import Waits
 from dockerexec_ws.errors import SettingsError
 from dockerexec_ws.observe.audit import AuditLog
-from dockerexec_ws.observe.events import Events
+from dockerexec_ws.observe.subscriptions import Events
 from dockerexec_ws.session.observers import Observers
 from dockerexec_ws.session.registry import Registry
 from dockerexec_ws.settings.settings import Settings

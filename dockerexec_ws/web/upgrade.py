@@ -13,8 +13,8 @@ from websockets.typing import Subprotocol
 
 from dockerexec_ws.access.identity import Environ
 from dockerexec_ws.access.refusal import RefusedError
-from dockerexec_ws.frameless import frameless_logger
 from dockerexec_ws.net.websocket import WebSocket
+from dockerexec_ws.parser_logging import frameless_logger
 from dockerexec_ws.protocol.versions import choose
 from dockerexec_ws.web.carriers import Carrier
 

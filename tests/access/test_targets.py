@@ -4,7 +4,7 @@ import pytest
 
 from dockerexec_ws import ContainerNotFoundError, DockerExecServer, SettingsError
 from dockerexec_ws.access import targets as targets_module
-from dockerexec_ws.engine.client import Engine
+from dockerexec_ws.engine.docker import Engine
 from tests.access.asking import ask, assert_runs_in, assert_there_is_none
 from tests.conftest import processes, wait_until
 from tests.peer import HandshakeError, Peer

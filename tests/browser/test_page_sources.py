@@ -50,7 +50,10 @@ def test_each_theme_has_every_colour_and_is_the_only_place_for_them():
     ],
 )
 def test_a_line_is_split_as_a_shell_does(line, words):
-    assert node(f"import {{split}} from './words.js'; console.log(JSON.stringify(split({json.dumps(line)})))") == words
+    assert (
+        node(f"import {{split}} from './shell_words.js'; console.log(JSON.stringify(split({json.dumps(line)})))")
+        == words
+    )
     shell = ["bash", "-c", f"printf '%s\\0' {line}" if line else ":"]
     if "$" not in line:
         assert subprocess.run(shell, capture_output=True, text=True).stdout.split("\0")[:-1] == words
@@ -59,7 +62,7 @@ def test_a_line_is_split_as_a_shell_does(line, words):
 def test_what_is_quoted_is_split_into_the_same_words():
     words = ["a", "", "it's", 'say "hi"', "$HOME", "a\nb", "\\", "漢", "--x=1", "*", "~", "a b"]
     script = f"const words = {json.dumps(words)}; console.log(JSON.stringify([quote(words), split(quote(words))]))"
-    line, again = node(f"import {{quote, split}} from './words.js'; {script}")
+    line, again = node(f"import {{quote, split}} from './shell_words.js'; {script}")
     assert again == words
     assert (
         subprocess.run(["bash", "-c", f"printf '%s\\0' {line}"], capture_output=True, text=True).stdout.split("\0")[:-1]
@@ -72,7 +75,7 @@ def test_a_line_that_is_not_finished(line):
     script = (
         f"try {{ split({json.dumps(line)}) }} catch (error) {{ console.log(JSON.stringify(error.constructor.name)) }}"
     )
-    assert node(f"import {{split}} from './words.js'; {script}") == "UnfinishedError"
+    assert node(f"import {{split}} from './shell_words.js'; {script}") == "UnfinishedError"
 
 
 # A WebSocket that a script plays the server of: `server(code, ...payload)` sends, `sent` is what it got.

@@ -6,14 +6,14 @@ import gevent
 import pytest
 
 from dockerexec_ws.engine import exec as exec_module
-from dockerexec_ws.engine.client import Engine
+from dockerexec_ws.engine.docker import Engine
 from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.engine.instance import Instance
 from dockerexec_ws.engine.kill.killer import Killer
-from dockerexec_ws.engine.kill.waits import Waits
+from dockerexec_ws.engine.kill.timeouts import Waits
 from dockerexec_ws.errors import EngineError, EngineUnavailableError
+from dockerexec_ws.protocol.engine_framing import StreamDemultiplexer
 from dockerexec_ws.protocol.events import Stream
-from dockerexec_ws.protocol.framing import StreamDemultiplexer
 from tests.standin import StandInEngine, frame
 
 ENDED = {"Running": False, "ExitCode": 3, "Pid": 1}

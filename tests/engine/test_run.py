@@ -4,10 +4,10 @@ import gevent
 import pytest
 from gevent.event import AsyncResult
 
-from dockerexec_ws.engine.client import Engine
+from dockerexec_ws.engine.docker import Engine
 from dockerexec_ws.engine.instance import Instance
 from dockerexec_ws.engine.kill.killer import Killer
-from dockerexec_ws.engine.kill.waits import Waits
+from dockerexec_ws.engine.kill.timeouts import Waits
 from dockerexec_ws.engine.run import Run
 from dockerexec_ws.errors import EngineUnavailableError
 from tests.standin import StandInEngine, frame

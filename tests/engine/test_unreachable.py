@@ -11,7 +11,7 @@ import sys
 import pytest
 import trustme
 
-from dockerexec_ws.engine.client import Engine
+from dockerexec_ws.engine.docker import Engine
 from dockerexec_ws.errors import EngineUnavailableError
 from dockerexec_ws.serve.http_server import HttpServer
 
@@ -133,7 +133,7 @@ def test_no_permission(tmp_path):
     program = """
 import os, sys
 from gevent import monkey; monkey.patch_all()
-from dockerexec_ws.engine.client import Engine
+from dockerexec_ws.engine.docker import Engine
 os.setuid(65534)
 try:
     Engine(sys.argv[1], timeout=5.0)

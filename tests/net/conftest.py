@@ -8,8 +8,8 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from dockerexec_ws.frameless import frameless_logger
 from dockerexec_ws.net.websocket import WebSocket
+from dockerexec_ws.parser_logging import frameless_logger
 
 
 class Client:

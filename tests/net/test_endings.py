@@ -9,7 +9,7 @@ import pytest
 from websockets.frames import Opcode
 
 from dockerexec_ws.errors import ConnectionClosedError
-from dockerexec_ws.net.ending import EndingKind
+from dockerexec_ws.net.connection_end import EndingKind
 from tests.conftest import wait_until
 
 

@@ -7,7 +7,7 @@ import time
 import gevent
 import pytest
 
-from dockerexec_ws.net.ending import EndingKind
+from dockerexec_ws.net.connection_end import EndingKind
 from dockerexec_ws.net.keepalive import Keepalive
 from tests.conftest import ROOT, processes, wait_until
 

@@ -8,7 +8,7 @@ from gevent.queue import Queue
 from dockerexec_ws.access.admission import Client
 from dockerexec_ws.access.identity import Identity
 from dockerexec_ws.access.targets import Target
-from dockerexec_ws.engine.client import ExecState
+from dockerexec_ws.engine.docker import ExecState
 from dockerexec_ws.errors import ConnectionClosedError, EngineUnavailableError
 
 TARGET = Target(reference="web", id="c0ffee", name="web")

@@ -4,10 +4,10 @@ import os
 
 import pytest
 
-from dockerexec_ws.engine.client import Engine
+from dockerexec_ws.engine.docker import Engine
 from dockerexec_ws.engine.instance import Instance
 from dockerexec_ws.errors import SettingsError
-from dockerexec_ws.observe.events import Events
+from dockerexec_ws.observe.subscriptions import Events
 from dockerexec_ws.settings.settings import Settings
 from dockerexec_ws.web.backend import Backend
 

@@ -12,8 +12,8 @@ import click
 import cloup
 from click.shell_completion import get_completion_class
 
-from dockerexec_ws.client.terminal.ending import OWN_FAILURE, Ending
 from dockerexec_ws.client.terminal.escape import escape_character
+from dockerexec_ws.client.terminal.exit_status import OWN_FAILURE, Ending
 from dockerexec_ws.errors import SettingsError
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 from dockerexec_ws.client.process import Process
-from dockerexec_ws.client.terminal.ending import OWN_FAILURE, Ending
 from dockerexec_ws.client.terminal.escape import EscapeFilter
+from dockerexec_ws.client.terminal.exit_status import OWN_FAILURE, Ending
 from dockerexec_ws.client.terminal.private_modes import TerminalModes
 from dockerexec_ws.errors import DockerExecError
 

@@ -11,12 +11,12 @@ import gevent
 from gevent.lock import BoundedSemaphore
 from gevent.pool import Group
 
-from dockerexec_ws.engine.client import ContainerState, Engine, ExecState
+from dockerexec_ws.engine.docker import ContainerState, Engine, ExecState
 from dockerexec_ws.engine.exec import Exec
-from dockerexec_ws.engine.kill.ending import Ending
 from dockerexec_ws.engine.kill.host import HostProcesses
+from dockerexec_ws.engine.kill.request import Ending
 from dockerexec_ws.engine.kill.script import KillScript
-from dockerexec_ws.engine.kill.waits import Waits
+from dockerexec_ws.engine.kill.timeouts import Waits
 from dockerexec_ws.errors import ContainerNotFoundError, EngineError, EngineUnavailableError, NoShellError
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import gevent
 
-from dockerexec_ws.engine.client import ContainerState
+from dockerexec_ws.engine.docker import ContainerState
 from dockerexec_ws.errors import EngineError
 
 PASS_INTERVAL = 0.05

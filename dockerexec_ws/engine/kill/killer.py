@@ -11,14 +11,14 @@ exec is left. The script also misses an exec's first process that clears its own
 import logging
 from weakref import WeakValueDictionary
 
-from dockerexec_ws.engine.client import Engine
+from dockerexec_ws.engine.docker import Engine
 from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.engine.instance import Instance
 from dockerexec_ws.engine.kill.container import ContainerEndings
-from dockerexec_ws.engine.kill.ending import Ending
 from dockerexec_ws.engine.kill.host import HostProcesses
+from dockerexec_ws.engine.kill.request import Ending
 from dockerexec_ws.engine.kill.script import KillScript
-from dockerexec_ws.engine.kill.waits import Waits
+from dockerexec_ws.engine.kill.timeouts import Waits
 from dockerexec_ws.errors import EngineError, NoShellError
 
 logger = logging.getLogger(__name__)

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import gevent
 
-from dockerexec_ws.engine.client import Engine
+from dockerexec_ws.engine.docker import Engine
 from dockerexec_ws.engine.kill.report import Report
 from dockerexec_ws.errors import EngineError, EngineUnavailableError, NoShellError
+from dockerexec_ws.protocol.engine_framing import FramingError, StreamDemultiplexer
 from dockerexec_ws.protocol.events import Stream
-from dockerexec_ws.protocol.framing import FramingError, StreamDemultiplexer
 
 _SCRIPT = Path(__file__).with_name("kill.sh").read_text()
 

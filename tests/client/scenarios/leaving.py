@@ -10,7 +10,7 @@ import warnings
 from unittest import mock
 
 from dockerexec_ws.client import ConnectionLost, connect, run
-from dockerexec_ws.client.output import OutputQueue
+from dockerexec_ws.client.output_queue import OutputQueue
 from dockerexec_ws.client.transport import Transport
 from tests.client.support import opened, raises, reading
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from dockerexec_ws.engine.client import Engine
+from dockerexec_ws.engine.docker import Engine
 from dockerexec_ws.engine.kill.killer import Killer
 from dockerexec_ws.engine.kill.script import KillScript
-from dockerexec_ws.engine.kill.waits import Waits
+from dockerexec_ws.engine.kill.timeouts import Waits
 from tests.engine.kill.victim import Victim, without_host_processes
 
 

@@ -3,7 +3,7 @@
 from dockerexec_ws.engine.kill import host as host_processes_module
 from dockerexec_ws.engine.kill.host import HostProcesses
 from dockerexec_ws.engine.kill.killer import Killer
-from dockerexec_ws.engine.kill.waits import Waits
+from dockerexec_ws.engine.kill.timeouts import Waits
 from tests.conftest import wait_until
 
 

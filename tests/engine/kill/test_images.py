@@ -9,7 +9,7 @@ import pytest
 
 from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.engine.kill.killer import Killer
-from dockerexec_ws.engine.kill.waits import Waits
+from dockerexec_ws.engine.kill.timeouts import Waits
 from tests.conftest import processes, running_container, wait_until
 from tests.engine.kill.victim import TREE, assert_left, without_host_processes
 

@@ -2,10 +2,10 @@
 
 import gevent
 
-from dockerexec_ws.engine.client import Engine
+from dockerexec_ws.engine.docker import Engine
 from dockerexec_ws.engine.kill.host import HostProcesses
 from dockerexec_ws.engine.kill.killer import Killer
-from dockerexec_ws.engine.kill.waits import Waits
+from dockerexec_ws.engine.kill.timeouts import Waits
 from tests.conftest import wait_until
 from tests.engine.kill.victim import assert_left
 from tests.standin import StandInEngine, frame

@@ -9,7 +9,7 @@ from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.engine.instance import Instance
 from dockerexec_ws.engine.kill.host import HostProcesses
 from dockerexec_ws.engine.kill.killer import Killer
-from dockerexec_ws.engine.kill.waits import Waits
+from dockerexec_ws.engine.kill.timeouts import Waits
 from tests.conftest import processes, wait_until
 from tests.engine.kill.victim import TREE, assert_left
 

@@ -6,7 +6,7 @@ import pytest
 from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.engine.instance import Instance
 from dockerexec_ws.engine.kill.killer import Killer
-from dockerexec_ws.engine.kill.waits import Waits
+from dockerexec_ws.engine.kill.timeouts import Waits
 from dockerexec_ws.errors import EngineError, EngineTimeoutError
 from tests.conftest import wait_until
 from tests.engine.kill.victim import assert_left

@@ -3,7 +3,7 @@
 import pytest
 
 from dockerexec_ws.errors import SettingsError
-from dockerexec_ws.observe.events import Events
+from dockerexec_ws.observe.subscriptions import Events
 from dockerexec_ws.session.ending import Cause, SessionEnd
 from dockerexec_ws.session.observers import Refusal
 from tests.session.fakes import FakeSession

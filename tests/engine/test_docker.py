@@ -9,7 +9,7 @@ import warnings
 import pytest
 import trustme
 
-from dockerexec_ws.engine.client import Engine, engine_address
+from dockerexec_ws.engine.docker import Engine, engine_address
 from dockerexec_ws.errors import ContainerNotFoundError, EngineUnavailableError, SettingsError
 from tests.relay import relay
 
@@ -41,7 +41,7 @@ def test_docker_host_is_the_default(docker_host, monkeypatch, container):
 @leaves_a_socket
 def test_without_docker_host_the_default_socket(monkeypatch):
     monkeypatch.delenv("DOCKER_HOST", raising=False)
-    monkeypatch.setattr("dockerexec_ws.engine.client.DEFAULT_SOCKET", "/nonexistent/docker.sock")
+    monkeypatch.setattr("dockerexec_ws.engine.docker.DEFAULT_SOCKET", "/nonexistent/docker.sock")
     with pytest.raises(EngineUnavailableError, match=r"unix:///nonexistent/docker\.sock"):
         Engine(timeout=30)
 

@@ -2,7 +2,7 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from dockerexec_ws.session.on_demand import OnDemand
+from dockerexec_ws.session.on_demand_greenlet import OnDemand
 
 
 def test_work_is_done_when_it_is_woken_and_never_twice_at_the_same_time():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dockerexec_ws.client.output import OUTPUT_LIMIT, PIECE_COST, UNREAD_LIMIT, OutputQueue
+from dockerexec_ws.client.output_queue import OUTPUT_LIMIT, PIECE_COST, UNREAD_LIMIT, OutputQueue
 from dockerexec_ws.protocol.events import Stream
 
 OUT, ERR = Stream.STDOUT, Stream.STDERR

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from dockerexec_ws.frameless import FramelessLogger
+from dockerexec_ws.parser_logging import FramelessLogger
 
 NAME = "dockerexec_ws.websockets"
 

@@ -5,10 +5,10 @@ import time
 import gevent
 import pytest
 
-from dockerexec_ws.engine import output as output_module
-from dockerexec_ws.engine.client import Engine
+from dockerexec_ws.engine import output_reader as output_module
+from dockerexec_ws.engine.docker import Engine
 from dockerexec_ws.engine.exec import Exec
-from dockerexec_ws.engine.output import AFTER_EXIT, read_output
+from dockerexec_ws.engine.output_reader import AFTER_EXIT, read_output
 from dockerexec_ws.errors import EngineUnavailableError
 from dockerexec_ws.protocol.events import Stream
 from tests.standin import StandInEngine, frame

@@ -4,7 +4,7 @@ import gevent
 
 from dockerexec_ws.protocol.events import Stream
 from dockerexec_ws.protocol.flow import FlowControl
-from dockerexec_ws.session.output import JOIN, PIECE_OVERHEAD, OutputBuffer
+from dockerexec_ws.session.output_buffer import JOIN, PIECE_OVERHEAD, OutputBuffer
 
 
 def test_pieces_of_a_byte_count_what_they_weigh():

@@ -2,7 +2,7 @@
 
 import random
 
-from dockerexec_ws.session.stdin import JOIN, StdinBuffer
+from dockerexec_ws.session.stdin_buffer import JOIN, StdinBuffer
 
 
 def test_small_messages_share_memory_and_large_ones_are_not_copied():

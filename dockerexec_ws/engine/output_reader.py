@@ -12,8 +12,8 @@ from typing import Protocol
 
 from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.errors import EngineError, EngineUnavailableError
+from dockerexec_ws.protocol.engine_framing import StreamDemultiplexer
 from dockerexec_ws.protocol.events import Stream
-from dockerexec_ws.protocol.framing import StreamDemultiplexer
 
 STALL_POLL = 0.5
 """Seconds between two questions whether a process whose output is stalled has ended."""

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dockerexec_ws.protocol.engine_framing import FramingError, StreamDemultiplexer
 from dockerexec_ws.protocol.events import Stream
-from dockerexec_ws.protocol.framing import FramingError, StreamDemultiplexer
 
 CODES = {1: Stream.STDOUT, 2: Stream.STDERR}
 
