@@ -1,8 +1,10 @@
 """The command line of the server."""
 
+import contextlib
 import logging
 import os
 import re
+import resource
 import signal
 import sys
 from collections.abc import Mapping
@@ -15,6 +17,7 @@ import gevent
 from dockerexec_ws import __version__
 from dockerexec_ws.access.token_file import new_token
 from dockerexec_ws.errors import DockerExecError, SettingsError
+from dockerexec_ws.observe import logs
 from dockerexec_ws.serve.server import DockerExecServer
 from dockerexec_ws.settings.flags import CONTEXT_SETTINGS, given, in_policy_file, parameters
 from dockerexec_ws.settings.schema import OPTIONS
@@ -62,11 +65,8 @@ def main() -> None:
 def _serve(settings: Mapping[str, Any]) -> None:
     options = dict(settings)
     check_only = options.pop("check_config")
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=options.pop("log_level").upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    logs.set_up(options.pop("log_level").upper())
+    _raise_descriptor_limit()
     try:
         server = DockerExecServer(options.pop("container"), **options)
         if check_only:
@@ -88,6 +88,13 @@ def _serve(settings: Mapping[str, Any]) -> None:
     click.echo(f"listening on {server.url}")
     sys.stdout.flush()
     server.serve_forever()
+
+
+def _raise_descriptor_limit() -> None:
+    """Use as many file descriptors as the administrator allows. Each session takes several; the default is 1024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # a sandbox may forbid it
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _with_tables(text: str) -> str:

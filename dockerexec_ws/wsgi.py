@@ -6,9 +6,11 @@ from types import FrameType
 
 import gevent
 
+from dockerexec_ws.observe import logs
 from dockerexec_ws.settings.flags import app_settings_from_environment
-from dockerexec_ws.web.app import create_app
+from dockerexec_ws.web.mount import create_app
 
+logs.set_up()
 _container, _options = app_settings_from_environment()
 app = create_app(_container, **_options)
 
