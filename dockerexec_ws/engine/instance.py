@@ -102,7 +102,7 @@ class Instance:
                 os.close(fd)
                 continue
             # Another server may have dealt with it, and removed it, since it was opened.
-            lines = os.read(fd, 65536).decode(errors="replace").splitlines() if os.fstat(fd).st_nlink else []
+            lines = _read_all(fd).decode(errors="replace").splitlines() if os.fstat(fd).st_nlink else []
             if lines[:1] == [engine_address]:
                 yield cls(path.name.removesuffix(_SUFFIX), path, fd, tuple(lines[1:]))
             else:
@@ -145,3 +145,10 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def _read_all(fd: int) -> bytes:
+    chunks = []
+    while chunk := os.read(fd, 65536):
+        chunks.append(chunk)
+    return b"".join(chunks)

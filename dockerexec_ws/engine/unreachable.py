@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 import docker
 import requests
-from cryptography import x509
 
 _NAME_MISMATCH = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL
 _USED_UP = (errno.EMFILE, errno.ENFILE)
@@ -87,6 +86,8 @@ def _of_tls(error: BaseException, address: str) -> str | None:
 
 def _names_of(address: str) -> str:
     """Return the names in the certificate of the engine at *address*, which is only looked at here, not trusted."""
+    from cryptography import x509  # imported late, because it takes long and is rarely needed
+
     parts = urlsplit(address)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False

@@ -111,3 +111,15 @@ def test_the_default_directory(monkeypatch):
     monkeypatch.delenv("XDG_STATE_HOME")
     monkeypatch.setenv("HOME", "/home/user")
     assert str(default_state_dir()) == "/home/user/.local/state/dockerexec-ws/instances"
+
+
+def test_any_number_of_containers_is_remembered(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # one for each would take minutes
+    instance = Instance.register(tmp_path, ENGINE, ())
+    names = tuple(f"{number:064x}" for number in range(1500))
+    for name in names:
+        instance.uses(name)
+    instance.close(done=False)
+    (dead,) = former(tmp_path)
+    assert dead.containers == names
+    dead.close(done=True)

@@ -155,14 +155,18 @@ class ContainerEndings:
         if container.pid:
             try:
                 left, seen = self._end_found(container, batch)
-            except EngineError:
-                if self._is_paused(container.id):  # it has been paused meanwhile, which explains the error
-                    return Outcome.PAUSED, ""
+                failure = f"{left} processes do not end" if left else ""
+            except NoShellError:
                 raise
-            if left:
-                if self._is_paused(container.id):
+            except EngineError as error:
+                failure = str(error)
+            if failure:
+                now = self._state_if_known(container.id)
+                if now is None or (now.pid and not now.paused):
+                    return Outcome.FAILED, failure
+                if now.paused:
                     return Outcome.PAUSED, ""
-                return Outcome.FAILED, f"{left} processes do not end"
+                container = now  # it has stopped meanwhile, so no process is left in it
         outcomes = set()
         for ending in list(batch):
             outcome = self._settle(ending, container, was_seen=ending.marker in seen, last=last)
@@ -244,10 +248,10 @@ class ContainerEndings:
         except ContainerNotFoundError:  # it is gone, or has another name now
             return ContainerState(id="")
 
-    def _is_paused(self, container_id: str) -> bool:
+    def _state_if_known(self, container_id: str) -> ContainerState | None:
         with contextlib.suppress(EngineError):
-            return self._state(container_id).paused
-        return False
+            return self._state(container_id)
+        return None
 
 
 def _state_of(process: Exec) -> ExecState | None:

@@ -5,9 +5,10 @@ import gevent
 from dockerexec_ws.engine.docker import Engine
 from dockerexec_ws.engine.kill.host import HostProcesses
 from dockerexec_ws.engine.kill.killer import Killer
+from dockerexec_ws.engine.kill.script import KillScript
 from dockerexec_ws.engine.kill.timeouts import Waits
 from tests.conftest import wait_until
-from tests.engine.kill.victim import assert_left
+from tests.engine.kill.victim import assert_left, without_host_processes
 from tests.standin import StandInEngine, frame
 
 
@@ -25,6 +26,24 @@ def test_a_fault_of_our_own_is_no_last_word(engine, start, container, docker_api
 
 def test_a_container_that_is_gone_has_no_processes(engine):
     assert Killer(engine, Waits(grace=0.5)).end("nosuch", "A=b")
+
+
+def test_a_container_that_stops_meanwhile_has_no_processes(
+    engine, start, own_container, docker_api, monkeypatch, caplog
+):
+    without_host_processes(monkeypatch)
+    run = KillScript.run
+
+    def stop_and_run(script):
+        docker_api.kill(own_container)
+        wait_until(lambda: not docker_api.inspect_container(own_container)["State"]["Running"])
+        return run(script)
+
+    monkeypatch.setattr(KillScript, "run", stop_and_run)
+    victim = start(own_container, "sleep 1000")
+    killer = Killer(engine, Waits(grace=0.5))
+    assert killer.end(own_container, victim.marker, victim.process)
+    assert (killer.failures, caplog.text) == (0, "")
 
 
 def test_a_paused_container_is_waited_for(killer, start, own_container, docker_api):
