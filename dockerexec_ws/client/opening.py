@@ -60,6 +60,17 @@ def session_url(
     return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, parts.path, query, ""))
 
 
+_HINTS = {
+    404: ". Check the path in the URL.",
+    414: ". The command is longer than the server, or a proxy before it, accepts.",
+    426: ". A proxy before the server may not pass on WebSocket upgrades. It has to use HTTP/1.1.",
+    502: ". A proxy cannot reach the server.",
+    503: ". Try again later.",
+    504: ". A proxy got no answer from the server.",
+}
+"""What an HTTP status without a text of the server's probably means."""
+
+
 def open_websocket(
     url: str,
     *,
@@ -101,7 +112,7 @@ def open_websocket(
         if isinstance(error, TimeoutError):
             raise ConnectionLost(f"{where} did not answer within {timeout:g} s") from error
         if isinstance(error, OSError):
-            raise ConnectionLost(f"the connection to {where} broke: {_reason(error)}") from error
+            raise ConnectionLost(f"the connection to {where} broke: {_reason(error)}{_try_tls(uri)}") from error
         raise
     return transport, protocol
 
@@ -149,9 +160,8 @@ def _shake_hands(transport: Transport, protocol: ClientProtocol, deadline: float
         case InvalidStatus():
             raise _refusal(protocol.handshake_exc.response)
         case InvalidHandshake() | EOFError() as error:
-            raise ConnectionLost(
-                f"{protocol.uri.host}:{protocol.uri.port} is not a WebSocket server: {error}"
-            ) from error
+            where = f"{protocol.uri.host}:{protocol.uri.port}"
+            raise ConnectionLost(f"{where} is not a WebSocket server: {error}{_try_tls(protocol.uri)}") from error
         case error:
             raise ConnectionLost(str(error)) from error
 
@@ -163,5 +173,10 @@ def _refusal(response: Response) -> SessionRefused:
     if response.headers.get("Content-Type", "").startswith("text/plain"):
         text = bytes(response.body).decode(errors="replace").strip()[:_LONGEST_REASON]
     if not text.isprintable() or not text:
-        text = f"HTTP {status} {http.client.responses.get(status, '')}".strip()
+        text = f"HTTP {status} {http.client.responses.get(status, '')}".strip() + _HINTS.get(status, "")
     return SessionRefused(text, status=status)
+
+
+def _try_tls(uri: WebSocketURI) -> str:
+    """Return a hint for a connection without TLS that ended in the handshake: a TLS server does that."""
+    return "" if uri.secure else ". If it expects TLS, use wss:// in the URL."

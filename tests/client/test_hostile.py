@@ -18,8 +18,16 @@ from tests.client.support import opened
     [
         (b"SSH-2.0-OpenSSH_9.2\r\n", ConnectionLost, "is not a WebSocket server"),
         (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", ConnectionLost, "is not a WebSocket server"),
-        (b"", ConnectionLost, "is not a WebSocket server"),
-        (b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\n\r\n<h1>x", SessionRefused, "^HTTP 502 Bad Gateway$"),
+        (b"", ConnectionLost, r"is not a WebSocket server: .*\. If it expects TLS, use wss:// in the URL\.$"),
+        (b"\x15\x03\x01\0\x02\x02\x46", ConnectionLost, r"is not a WebSocket server: .*use wss://"),  # a TLS alert
+        (
+            b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\n\r\n<h1>x",
+            SessionRefused,
+            "^HTTP 502 Bad Gateway. A proxy",
+        ),
+        (b"HTTP/1.1 404 No\r\n\r\n", SessionRefused, r"^HTTP 404 Not Found\. Check the path in the URL\.$"),
+        (b"HTTP/1.1 414 No\r\n\r\n", SessionRefused, r"^HTTP 414 .*\. The command is longer than the server"),
+        (b"HTTP/1.1 426 No\r\n\r\n", SessionRefused, r"^HTTP 426 Upgrade Required\. A proxy .* HTTP/1\.1\.$"),
         (b"HTTP/1.1 302 Found\r\nLocation: /y\r\n\r\n", SessionRefused, "^HTTP 302 Found$"),
         (b"HTTP/1.1 400 No\r\n\r\n", SessionRefused, "^HTTP 400 Bad Request$"),
         (b"HTTP/1.1 403 No\r\nContent-Type: text/plain\r\n\r\nGo away.\n", SessionRefused, r"^Go away\.$"),
