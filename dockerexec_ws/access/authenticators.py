@@ -6,15 +6,24 @@ from dockerexec_ws.access import client_certificate
 from dockerexec_ws.access.bearer import BearerAuthenticator
 from dockerexec_ws.access.identity import Authenticator
 from dockerexec_ws.access.proxy_header import ProxyHeader
-from dockerexec_ws.access.signed_tokens import SignedTokens
 from dockerexec_ws.access.token_file import TokenFile
 from dockerexec_ws.settings.schema import AccessSettings
+
+
+def _signed_tokens(settings: AccessSettings) -> Authenticator | None:
+    if not settings.jwt_key_file:
+        return None
+    # Imported late, because jwt and cryptography take a tenth of the time that a start takes.
+    from dockerexec_ws.access.signed_tokens import SignedTokens
+
+    return SignedTokens.of(settings)
+
 
 # Each returns None if its options are not set. They are asked in this order.
 _WAYS: Sequence[Callable[[AccessSettings], Authenticator | None]] = (
     client_certificate.of,
     TokenFile.of,
-    SignedTokens.of,
+    _signed_tokens,
     ProxyHeader.of,
 )
 
