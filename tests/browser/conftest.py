@@ -105,7 +105,7 @@ class Tab:
 @pytest.fixture(scope="session")
 def chromium():
     if not shutil.which(CHROMIUM):
-        pytest.skip(f"there is no {CHROMIUM}: install Debian's chromium")
+        pytest.skip(f"there is no {CHROMIUM}: install Debian's chromium-headless-shell")
 
 
 @pytest.fixture(scope="session")
