@@ -19,8 +19,8 @@ if TYPE_CHECKING:
         SettingsError,
     )
     from dockerexec_ws.serve.server import DockerExecServer
-    from dockerexec_ws.web.app import create_app, mount
     from dockerexec_ws.web.handler import Handler
+    from dockerexec_ws.web.mount import create_app, mount
 
 _HOMES = {
     "ContainerNotFoundError": "dockerexec_ws.errors",
@@ -32,8 +32,8 @@ _HOMES = {
     "ListenError": "dockerexec_ws.errors",
     "NotPatchedError": "dockerexec_ws.errors",
     "SettingsError": "dockerexec_ws.errors",
-    "create_app": "dockerexec_ws.web.app",
-    "mount": "dockerexec_ws.web.app",
+    "create_app": "dockerexec_ws.web.mount",
+    "mount": "dockerexec_ws.web.mount",
 }
 
 __all__ = [

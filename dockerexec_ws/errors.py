@@ -78,6 +78,15 @@ class AuditError(DockerExecError):
         super().__init__("the server cannot keep its audit log")
 
 
+class ShuttingDownError(DockerExecError):
+    """The server shuts down, so no further session starts."""
+
+    close_code = 1013
+
+    def __init__(self) -> None:
+        super().__init__("the server is going away")
+
+
 class QuotaError(DockerExecError):
     """An identity or an address has reached its number of sessions."""
 

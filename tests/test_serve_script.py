@@ -12,7 +12,7 @@ import time
 import pytest
 
 from dockerexec_ws import __version__
-from dockerexec_ws.access.bearer import new_token
+from dockerexec_ws.access.token_file import new_token
 from tests.conftest import ROOT, wait_until
 from tests.peer import Peer
 

@@ -23,7 +23,10 @@ MOST_FAILURES = 10
 """Failed authentications in a minute after which further failures of an address are slowed down."""
 
 SLOW = 1.0
-"""Seconds that a client then waits for each refusal. It makes guessing slow where a secret is short."""
+"""Seconds that a client then waits for each refusal, so that a program that tries in a loop costs little.
+
+This does not protect a short secret, because a client can try many in parallel. Tokens are too long to be guessed.
+"""
 
 
 @dataclass(frozen=True, slots=True)

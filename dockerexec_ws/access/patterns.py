@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 
 ANYTHING = "*"
 
-_NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
+_NUMBER = re.compile(r"[+-]?0*([0-9]{1,19})")
 
 
 def is_literal(pattern: str) -> bool:
@@ -42,7 +42,7 @@ def allowed_path(path: str, patterns: Iterable[str]) -> str | None:
 
     That is the plain path, because it is what was compared. If ``*`` is among the patterns, *path* stays as it is.
     """
-    patterns = tuple(patterns)
+    patterns = tuple(map(plain_path, patterns))
     if ANYTHING in patterns:
         return path
     plain = plain_path(path)
@@ -68,4 +68,8 @@ def matches_user(value: str, patterns: Iterable[str]) -> bool:
 
 
 def _plain_number(word: str) -> str:
-    return str(int(word)) if _NUMBER.fullmatch(word) else word
+    number = _NUMBER.fullmatch(word)
+    if number is None:
+        return word
+    digits = number[1].lstrip("0") or "0"
+    return f"-{digits}" if word.startswith("-") and digits != "0" else digits

@@ -1,6 +1,7 @@
 """The address and origin of a request, and the host it is for, as far as they can be trusted."""
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from urllib.parse import SplitResult, urlsplit
 
@@ -24,6 +25,7 @@ def _keys(names: Sequence[str]) -> tuple[str, ...]:
 
 
 _FORWARDING_KEYS, _FORWARDING_PREFIXES = frozenset(_keys(_FORWARDING)), _keys(_FORWARDING_FAMILIES)
+_BRACKETED = re.compile(r"\[([^\]]*)\](?::[0-9]+)?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -53,6 +55,16 @@ def parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | 
     return parsed.ipv4_mapped or parsed if isinstance(parsed, ipaddress.IPv6Address) else parsed
 
 
+def _hop_address(hop: str) -> str | None:
+    """Return the address in an element of X-Forwarded-For. Some proxies add a port, and brackets for IPv6."""
+    text = hop.strip()
+    if bracketed := _BRACKETED.fullmatch(text):
+        text = bracketed[1]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    return None if parse_address(text) is None else text
+
+
 class TrustedProxies:
     """Reverse proxies, by network (``10.0.0.0/8``), whose headers about the forwarded client are trusted."""
 
@@ -72,14 +84,18 @@ class TrustedProxies:
 
     def client_address(self, environ: Environ) -> str:
         """Return the client's address: the nearest one that is not a trusted proxy's."""
+        return self._client(environ)[0]
+
+    def _client(self, environ: Environ) -> tuple[str, bool]:
+        """Return the client's address, and whether it is known: a trusted proxy may send what is not an address."""
         address: str = environ.get("REMOTE_ADDR", "")
         hops = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
         while self._is_trusted(address) and hops:
-            nearest = hops.pop().strip()
-            if parse_address(nearest) is None:
-                break
+            nearest = _hop_address(hops.pop())
+            if nearest is None:
+                return address, False
             address = nearest
-        return address
+        return address, True
 
     def is_from_this_machine(self, environ: Environ) -> bool:
         """Whether a program on this machine sent the request, as far as that can be known.
@@ -91,8 +107,8 @@ class TrustedProxies:
             return False
         if not was_forwarded(environ):
             return True
-        told = self.sent(environ) and "HTTP_X_FORWARDED_FOR" in environ
-        return told and is_loopback(self.client_address(environ))
+        address, known = self._client(environ)
+        return self.sent(environ) and "HTTP_X_FORWARDED_FOR" in environ and known and is_loopback(address)
 
     def host(self, environ: Environ) -> str:
         """Return the host, perhaps with a port, that the client addressed; "" if the request names none."""

@@ -12,11 +12,12 @@ class Assembler:
     limit on a message's size.
     """
 
-    __slots__ = ("_decoder", "_fragments")
+    __slots__ = ("_decoder", "_message")
 
     def __init__(self) -> None:
-        self._fragments: list[bytes | str] | None = None  # while a message of several frames comes in
-        self._decoder: codecs.IncrementalDecoder | None = None  # while a text message comes in
+        # While a message of several frames comes in. One buffer, because there may be any number of tiny fragments.
+        self._message = bytearray()
+        self._decoder: codecs.IncrementalDecoder | None = None  # checks a text message that comes in
 
     def take(self, frame: Frame) -> bytes | str | None:
         """Take a data frame; return the message that it completes, if it does: bytes, or str for a text message.
@@ -26,14 +27,12 @@ class Assembler:
         if frame.opcode is Opcode.BINARY and frame.fin:  # nearly every message
             return bytes(frame.data)
         if frame.opcode is not Opcode.CONT:
-            self._fragments = []
             self._decoder = codecs.getincrementaldecoder("utf-8")() if frame.opcode is Opcode.TEXT else None
-        assert self._fragments is not None  # nosec B101  # for the type checker: a first frame came before
-        data = bytes(frame.data)
-        self._fragments.append(data if self._decoder is None else self._decoder.decode(data, frame.fin))
+        self._message += frame.data
+        if self._decoder is not None:
+            self._decoder.decode(bytes(frame.data), frame.fin)
         if not frame.fin:
             return None
-        empty: bytes | str = b"" if self._decoder is None else ""
-        message = empty.join(self._fragments)  # type: ignore[arg-type]
-        self._fragments = self._decoder = None
+        message = bytes(self._message) if self._decoder is None else self._message.decode()
+        self._message, self._decoder = bytearray(), None
         return message

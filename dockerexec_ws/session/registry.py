@@ -61,13 +61,13 @@ class Registry:
         A session that was added has to be removed, whatever happens.
         """
         self._running[session] = time.monotonic()
+        for key in session.client.quota_keys:  # before an observer can wait, and let another session pass
+            self._starts.note(key)
         try:
             self._observers.started(session)
         except BaseException:
             del self._running[session]
             raise
-        for key in session.client.quota_keys:
-            self._starts.note(key)
 
     def remove(self, session: Session) -> None:
         """Forget a session that is over, and tell the observers how it ended."""

@@ -155,7 +155,8 @@ class Session:
 
     def shutdown(self) -> None:
         """End the session because the server is going away (message 201, close code 1001), without waiting."""
-        self._send(Shutdown())
+        if self.end is None:  # nothing follows a message that told another end
+            self._send(Shutdown())
         self._output.buffer.abort()
         self._end(SessionEnd(cause=Cause.SHUTDOWN))
 

@@ -17,7 +17,7 @@ from dockerexec_ws.access.refusal import RefusedError
 from dockerexec_ws.access.request import parse_request
 from dockerexec_ws.access.targets import Targets
 from dockerexec_ws.engine.docker import engine_address
-from dockerexec_ws.errors import DockerExecError, NotPatchedError, QuotaError, SettingsError
+from dockerexec_ws.errors import DockerExecError, NotPatchedError, SettingsError, ShuttingDownError
 from dockerexec_ws.net.websocket import WebSocket
 from dockerexec_ws.observe.subscriptions import Events
 from dockerexec_ws.protocol.events import Error
@@ -26,7 +26,6 @@ from dockerexec_ws.session.observers import Refusal
 from dockerexec_ws.session.registry import Registry
 from dockerexec_ws.session.session import Session
 from dockerexec_ws.settings.settings import Settings
-from dockerexec_ws.settings.typed_keywords import takes, takes_more
 from dockerexec_ws.web.backend import Backend
 from dockerexec_ws.web.carriers import carrier_of
 from dockerexec_ws.web.page import POLICY, UNBUILT, Answer, Page, is_for_page, policy_answer
@@ -225,18 +224,14 @@ class App:
         session: Session | None = None
         try:
             with backend.registry.place():
-                try:
-                    session = self._make_session(backend, environ, websocket, client)
-                    session.run()
-                except DockerExecError as error:
-                    self._refuse_session(backend, websocket, client, error)
-                finally:
-                    websocket.abort()
-        except QuotaError as error:  # all places are taken
+                session = self._make_session(backend, environ, websocket, client)
+                session.run()
+        except DockerExecError as error:  # the place is free again, however slowly the client takes the refusal
             self._refuse_session(backend, websocket, client, error)
         except GreenletExit:  # the server cut a session at its own end; pywsgi would try to answer, and log a traceback
             pass
         finally:
+            websocket.abort()
             if session is not None:
                 backend.registry.remove(session)
 
@@ -249,6 +244,8 @@ class App:
         """Check what a client asks for, then make its session and register it. Raises DockerExecError."""
         request = self._policy.apply(client.narrowing.apply(parse_request(environ.get("QUERY_STRING", ""))))
         target = backend.targets.find(self._paths.choice(environ) or "", client.narrowing.containers)
+        if self._draining:  # since the request was admitted: the session would not be ended with the others
+            raise ShuttingDownError
         backend.registry.check_quotas(client)  # no other greenlet may run from here until the session counts
         backend.instance.uses(target.reference)
         session = Session(
@@ -268,33 +265,3 @@ class App:
 def _unavailable(text: str) -> RefusedError:
     headers = [("Retry-After", str(_RETRY_AFTER))]
     return RefusedError(503, text, headers, close_code=CloseCode.TRY_AGAIN_LATER)
-
-
-class Mount:
-    """Two applications under one server: ``app`` at its path, *wsgi_app* everywhere else. Made by ``mount``."""
-
-    def __init__(self, wsgi_app: WSGIApp, app: App) -> None:
-        self.app = app
-        """The application that serves the sessions. It has the path, the events and ``close``."""
-        self._wsgi_app = wsgi_app
-
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request."""
-        return (self.app if self.app.serves(environ) else self._wsgi_app)(environ, start_response)
-
-
-@takes(Settings)
-def create_app(container_id: str | None = None, **options: Any) -> App:
-    """Make the WSGI application; *options* are those of the records in ``dockerexec_ws.settings.schema``.
-
-    Raises SettingsError, NotPatchedError, EngineUnavailableError, ContainerNotFoundError.
-    """
-    app = App(Settings.of(container_id, options))
-    app.start()
-    return app
-
-
-@takes_more(Settings)
-def mount(wsgi_app: WSGIApp, container_id: str | None = None, **options: Any) -> Mount:
-    """Put the application beside an existing one, under one server; arguments and errors as for ``create_app``."""
-    return Mount(wsgi_app, create_app(container_id, **options))

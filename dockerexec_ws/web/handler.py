@@ -14,6 +14,7 @@ from geventwebsocket.handler import WebSocketHandler
 
 from dockerexec_ws.access.identity import PEER_CERTIFICATE, Environ
 from dockerexec_ws.net.buffers import buffered
+from dockerexec_ws.net.pacing import take_turn
 from dockerexec_ws.web.request_head import FIELDS_TOO_LARGE, BoundedLines, HeadRefusedError, origin_form
 
 HANDLER = "dockerexec_ws.handler"
@@ -21,7 +22,24 @@ HANDLER = "dockerexec_ws.handler"
 
 _PYWSGI_LINE = 8192  # bytes; pywsgi answers 414 by itself, without a text, from here on
 _LINGER = 1.0  # seconds for a client to take a refusal while it still sends
+_MOST_LINGERING_READS = 64
 _SWITCHED = b"101 Switching Protocols"
+
+
+class _BoundedBody:
+    """What pywsgi uses to drop a body that the application has not read. It would wait for the body without end."""
+
+    def __init__(self, handler: "Handler", body: Any) -> None:
+        self._handler = handler
+        self._body = body
+
+    def _discard(self) -> None:
+        late = TimeoutError("the request's body took too long")
+        try:
+            with gevent.Timeout(self._handler.request_timeout, late):
+                self._body._discard()  # pywsgi's own call
+        except TimeoutError:
+            self._handler.close_connection = True
 
 
 class Handler(WebSocketHandler):  # type: ignore[misc]  # it has no types
@@ -37,6 +55,7 @@ class Handler(WebSocketHandler):  # type: ignore[misc]  # it has no types
     """Seconds the client has to take the answer to the current request; None: no limit."""
 
     path: str
+    wsgi_input: Any
 
     # Not the property of the base class, which sets up logging for the whole process.
     logger = logging.getLogger("dockerexec_ws.requests")
@@ -55,6 +74,7 @@ class Handler(WebSocketHandler):  # type: ignore[misc]  # it has no types
     def read_requestline(self) -> str:
         """Read the request's first line. ``request_timeout`` starts here, for the whole head."""
         self.answer_timeout = None
+        self._reads_head = True
         self._deadline = gevent.Timeout.start_new(
             self.request_timeout, TimeoutError("the request's head took too long")
         )
@@ -86,6 +106,7 @@ class Handler(WebSocketHandler):  # type: ignore[misc]  # it has no types
         finally:
             self._line = ""
             self._deadline.close()
+        self._reads_head = False
         authority, self.path = origin_form(self.path)
         if authority is not None:
             del self.headers["Host"]
@@ -99,14 +120,18 @@ class Handler(WebSocketHandler):  # type: ignore[misc]  # it has no types
     def _handle_client_error(self, error: Exception) -> tuple[str, bytes]:
         """Answer a request whose head is not taken, in words; pywsgi's hook for that."""
         self.log_error()
+        if not self._reads_head:  # the body is malformed, and the application has answered, or begun to
+            return "400", b""
         refused = error if isinstance(error, HeadRefusedError) else HeadRefusedError(400, "The request is malformed.")
         # Read what the client still sends. Closing the socket before it is read would reset the connection, and the
         # client would lose the answer.
         with contextlib.suppress(OSError), gevent.Timeout(_LINGER, TimeoutError()):
             self.socket.sendall(refused.response())
             self.socket.shutdown(socket.SHUT_WR)
-            while self.socket.recv(64 * 1024):
-                pass
+            for _ in range(_MOST_LINGERING_READS):
+                if not self.socket.recv(64 * 1024):
+                    break
+                take_turn()
         return refused.status, b""
 
     def log_error(self, *_: object) -> None:
@@ -126,6 +151,7 @@ class Handler(WebSocketHandler):  # type: ignore[misc]  # it has no types
         """Return the request's environ, with the handler and the client's certificate, if it has one."""
         environ: Environ = super().get_environ()
         environ[HANDLER] = self
+        self.wsgi_input = _BoundedBody(self, self.wsgi_input)
         if isinstance(self.socket, ssl.SSLSocket):
             environ["wsgi.url_scheme"] = "https"
             environ[PEER_CERTIFICATE] = self.socket.getpeercert()

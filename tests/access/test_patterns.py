@@ -40,6 +40,8 @@ def test_a_path_is_made_plain(path, plain):
         ("./manage.py", ["./*"], "./manage.py"),
         ("/srv/../etc", ["*"], "/srv/../etc"),  # nothing is to be kept out, so nothing is changed
         ("/srv/a", [], None),
+        ("/srv", ["/srv/"], "/srv"),  # a pattern is made plain, too
+        ("/srv/a", ["//srv/./*"], "/srv/a"),
     ],
 )
 def test_a_path_is_compared_when_it_is_plain(path, patterns, allowed):
@@ -65,6 +67,9 @@ def test_a_path_is_compared_when_it_is_plain(path, patterns, allowed):
         ("00", "0", True),
         ("-0", "0", True),
         ("1000:00", "1000:0", True),
+        ("+00000000000000000000", "[!0]*", False),
+        ("0" * 5000, "0", True),
+        ("-1", "-1", True),
         ("+0", "[!0]*", False),
         ("00", "0?", False),
         ("root", "0", False),

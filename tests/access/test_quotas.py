@@ -64,3 +64,20 @@ def test_sessions_per_address_and_starts_per_minute(serve):
     transcript = ask(server.url, "true")
     assert transcript.errors == ["too many sessions of this address were started within a minute"]
     assert transcript.close_code == 1013
+
+
+def test_a_callback_that_waits_lets_nobody_start_more_often(serve):
+    server = serve(max_starts_per_minute=1)
+    server.subscribe("session", lambda _: gevent.sleep(0.5))
+    first = gevent.spawn(lambda: ask(server.url, "true"))
+    wait_until(lambda: server.sessions)
+    assert ask(server.url, "true").errors == ["too many sessions of this address were started within a minute"]
+    assert first.get().exit_code == 0
+
+
+def test_a_refused_request_takes_no_place(serve):
+    """However long its client takes to close."""
+    server = serve(max_sessions=1)
+    silent = [Peer(server.url) for _ in range(3)]  # no command, and no answer to the close frame
+    assert [peer.receive()[:1] for peer in silent] == [b"\xca"] * 3
+    assert ask(server.url, "true").exit_code == 0

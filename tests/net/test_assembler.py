@@ -1,5 +1,7 @@
 """Frames in, whole messages out: no socket is needed."""
 
+import tracemalloc
+
 import pytest
 from websockets.frames import Frame, Opcode
 
@@ -65,3 +67,16 @@ def test_text_has_to_be_utf8(frames):
     take(assembler, *frames[:-1])
     with pytest.raises(UnicodeDecodeError):
         take(assembler, frames[-1])
+
+
+@pytest.mark.parametrize("opcode", [Opcode.TEXT, Opcode.BINARY])
+def test_any_number_of_empty_fragments_takes_no_memory(opcode):
+    assembler, empty = Assembler(), Frame(Opcode.CONT, b"", False)
+    assembler.take(Frame(opcode, b"", False))
+    tracemalloc.start()
+    try:
+        for _ in range(20_000):
+            assembler.take(empty)
+        assert tracemalloc.get_traced_memory()[0] < 20_000
+    finally:
+        tracemalloc.stop()

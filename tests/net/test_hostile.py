@@ -152,7 +152,8 @@ def test_no_route_and_no_method_without_credentials(serve_strangers, engine, tmp
         status = int(head.split()[1])
         case = (method, target, status, body)
         if status == 200:
-            assert headers == {"Host": "127.0.0.1"}, case
+            # In the absolute form the target names the host, instead of the header.
+            assert headers == {"Host": "127.0.0.1"} or target.startswith("http://127.0.0.1/"), case
             assert body in ({b""} if method == "HEAD" else PAGES), case
             assert method in ("GET", "HEAD"), case
         else:

@@ -255,3 +255,12 @@ def test_a_fault_at_the_start_is_told_without_details(make, caplog):
     assert harness.channel.sent == [b"\xcainternal error"]
     assert harness.channel.closed == (1011, None)
     assert "a secret of the server's" in caplog.text
+
+
+def test_a_shutdown_says_nothing_after_another_end(make):
+    harness = make().ready()
+    harness.stream.breaks_off()
+    wait_until(lambda: harness.session.end)
+    harness.session.shutdown()
+    assert harness.end().cause is Cause.FAILED
+    assert b"\xc9" not in harness.channel.sent

@@ -113,10 +113,10 @@ def test_usage_errors(arguments, environment, text):
     [
         (["--docker-host", "tcp://127.0.0.1:1", "--docker-socket", "/x"], {}, "not both"),
         ([], {"DOCKEREXEC_WS_DOCKER_HOST": "tcp://127.0.0.1:1", "DOCKEREXEC_WS_DOCKER_SOCKET": "/x"}, "not both"),
-        (["--docker-host", "tcp://127.0.0.1:1"], {}, "no Docker Engine answers at tcp://127.0.0.1:1"),
+        (["--docker-host", "tcp://127.0.0.1:1"], {}, "Nothing listens at tcp://127.0.0.1:1: connection refused."),
         (["--docker-host", "ssh://x"], {}, "ssh"),
         (["--grace", "inf"], {}, "grace: inf is not allowed here. Give a finite number of seconds"),
-        (["--docker-socket", "/nonexistent"], {}, "no Docker Engine answers at unix:///nonexistent"),
+        (["--docker-socket", "/nonexistent"], {}, "There is no engine's socket at unix:///nonexistent."),
     ],
 )
 def test_errors_at_start_say_what_to_do(arguments, environment, text):

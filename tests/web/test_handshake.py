@@ -46,7 +46,7 @@ def test_connection_is_a_list_of_tokens_in_any_case(server, connection):
         ("GET /x HTTP/1.1", {"X_Y": "a\x01b"}, 400, None),
         ("GET / HTTP/1.1", {}, 404, None),
         ("GET /xx HTTP/1.1", {}, 404, None),
-        ("GET /x/ HTTP/1.1", {}, 404, None),
+        ("GET /x/y HTTP/1.1", {}, 404, None),
         ("GET /%F0%9F%98%80 HTTP/1.1", {}, 404, None),
     ],
 )

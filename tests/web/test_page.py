@@ -119,7 +119,7 @@ def test_who_wanted_a_websocket_is_told_that_it_is_none(server, headers):
 
 
 def test_a_websocket_is_for_the_path_only(server):
-    for below in ("/", "/-/page.js", "/-/policy.json"):
+    for below in ("/-/page.js", "/-/policy.json"):
         with pytest.raises(HandshakeError) as refused:
             Peer(server.url + below, "true")
         assert refused.value.response.status_code == 404
@@ -179,8 +179,9 @@ def test_with_its_libraries_nothing_is_said(serve, caplog):
 def test_without_a_page_nothing_is_said_and_all_is_as_without_one(folder, serve, caplog):
     server = serve(page=False)
     assert page_module.UNBUILT not in caplog.text
-    response, _ = get(server.url)
-    assert (response.status, response.getheader("Upgrade")) == (426, "websocket")
-    for below in ("/", "/-/page.js", "/-/policy.json"):
+    for below in ("", "/"):
+        response, _ = get(server.url, below)
+        assert (response.status, response.getheader("Upgrade")) == (426, "websocket")
+    for below in ("/-/page.js", "/-/policy.json"):
         assert status_of(server.url, below) == 404
     assert status_of(server.url, method="POST") == 405

@@ -60,5 +60,5 @@ def test_mounted_without_a_page(docker_host, container):
     flask_app = flask.Flask("theirs")
     flask_app.add_url_rule("/<path:path>", view_func=lambda path: f"theirs: {path}")
     with contextlib.closing(mount(flask_app, container, docker_host=docker_host, path="shell", page=False).app) as app:
-        for path, ours in (("/shell", True), ("/shell/", False), ("/shell/-/page.js", False)):
+        for path, ours in (("/shell", True), ("/shell/", True), ("/shell/-/page.js", False)):
             assert app.serves({"PATH_INFO": path}) == ours
