@@ -159,6 +159,14 @@ def own_container(docker_api):
         yield name
 
 
+def uncovered(environment=os.environ):
+    """An environment in which coverage is not measured: it doubles the time that a server takes to start.
+
+    It is for programs that a test uses rather than tests.
+    """
+    return {name: value for name, value in environment.items() if not name.startswith("COVERAGE")}
+
+
 def processes(api, container):
     """The command lines of the container's processes, but for its own two (a shell that sleeps) and zombies."""
     top = api.top(container, "axo pid,stat,args")

@@ -19,7 +19,7 @@ import pytest
 import trustme
 
 from dockerexec_ws.access.token_file import new_token
-from tests.conftest import ROOT, TIMEOUT
+from tests.conftest import ROOT, TIMEOUT, uncovered
 from tests.peer import Peer
 
 README = ROOT / "README.rst"
@@ -191,7 +191,7 @@ def program_server(own_container, docker_api, serve, tmp_path):
         return subprocess.run(
             ["bash", "-e", "-o", "pipefail", "-c", line],
             cwd=tmp_path / "bin",
-            env=os.environ | environment,
+            env=uncovered() | environment,
             input=stdin,
             capture_output=True,
             timeout=TIMEOUT / 2,
@@ -231,7 +231,7 @@ def test_the_samples_of_gunicorn(line, container, docker_host, tmp_path):
     }
     with (
         log.open("w") as file,
-        subprocess.Popen(["bash", "-c", script], env=os.environ | environment, cwd=ROOT, stderr=file) as process,
+        subprocess.Popen(["bash", "-c", script], env=uncovered() | environment, cwd=ROOT, stderr=file) as process,
     ):
         try:
             with gevent.Timeout(TIMEOUT / 3, AssertionError(f"not ready: {log.read_text()}")):
@@ -246,7 +246,7 @@ def test_the_samples_of_gunicorn(line, container, docker_host, tmp_path):
 def test_the_sample_of_the_command(container, docker_host):
     (line,) = commands("README.rst", "python -m dockerexec_ws ")
     words = shlex.split(line.replace("NAME", container))
-    environment = os.environ | {"DOCKEREXEC_WS_PORT": "0", "DOCKER_HOST": docker_host}
+    environment = uncovered() | {"DOCKEREXEC_WS_PORT": "0", "DOCKER_HOST": docker_host}
     with subprocess.Popen(
         [sys.executable, *words[1:]], env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as process:

@@ -9,7 +9,7 @@ import sys
 import gevent
 import pytest
 
-from tests.conftest import ROOT, processes, wait_until
+from tests.conftest import ROOT, processes, uncovered, wait_until
 from tests.peer import Peer
 
 TREE = "trap '' HUP; setsid sleep 1000 & sleep 1000 & echo up; wait"
@@ -19,7 +19,7 @@ TREE = "trap '' HUP; setsid sleep 1000 & sleep 1000 & echo up; wait"
 def running(*options, command=("-m", "dockerexec_ws"), **environment):
     """A server process; yields it and its URL, None if it does not tell that."""
     with subprocess.Popen(
-        [sys.executable, *command, *options], env=os.environ | environment, cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, *command, *options], env=uncovered() | environment, cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as process:
         try:
             yield process, process.stdout.readline().removeprefix("listening on ").strip()
@@ -110,7 +110,7 @@ def test_each_gunicorn_worker_is_one(own_container, docker_host, docker_api, tmp
     arguments = ("-k", "gevent", "-w", "2", "-b", f"127.0.0.1:{port}", "--no-control-socket", "dockerexec_ws.wsgi:app")
     command = [sys.executable, "-m", "gunicorn", *arguments]
     state = tmp_path / "state"
-    with subprocess.Popen(command, env=os.environ | settings, cwd=ROOT, stderr=subprocess.DEVNULL) as gunicorn:
+    with subprocess.Popen(command, env=uncovered() | settings, cwd=ROOT, stderr=subprocess.DEVNULL) as gunicorn:
         try:
             wait_until(lambda: state.exists() and len(list(state.glob("*.instance"))) == 2, timeout=20)
             url = f"ws://127.0.0.1:{port}/x"

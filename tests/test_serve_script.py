@@ -13,7 +13,7 @@ import pytest
 
 from dockerexec_ws import __version__
 from dockerexec_ws.access.token_file import new_token
-from tests.conftest import ROOT, wait_until
+from tests.conftest import ROOT, uncovered, wait_until
 from tests.peer import Peer
 
 SCRIPT = ROOT / "bin/serve"
@@ -22,7 +22,7 @@ NOWHERE = "tcp://127.0.0.1:1"
 
 def environment_of(**settings):
     """The environment of a server: what that of this test run says is not for it, but where its state is."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("DOCKEREXEC_WS_")}
+    kept = {name: value for name, value in uncovered().items() if not name.startswith("DOCKEREXEC_WS_")}
     return kept | {"DOCKEREXEC_WS_STATE_DIR": os.environ["DOCKEREXEC_WS_STATE_DIR"]} | settings
 
 

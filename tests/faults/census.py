@@ -13,7 +13,7 @@ import docker
 import gevent
 from gevent.lock import BoundedSemaphore
 
-from tests.conftest import ROOT, TIMEOUT, processes, wait_until
+from tests.conftest import ROOT, TIMEOUT, processes, uncovered, wait_until
 from tests.faults.scenarios import random_cuts
 from tests.peer import Peer
 
@@ -34,7 +34,7 @@ class ServerProcess:
         self.container = container
         self.log = log
         self._asking = BoundedSemaphore()
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("DOCKER")}
+        kept = {name: value for name, value in uncovered().items() if not name.startswith("DOCKER")}
         kept["DOCKEREXEC_WS_STATE_DIR"] = os.environ["DOCKEREXEC_WS_STATE_DIR"]
         if descriptors is not None:
             arguments = (*arguments, "--descriptors", descriptors)

@@ -14,7 +14,7 @@ from dockerexec_ws import SettingsError
 from tests.conftest import wait_until
 from tests.peer import Peer, Transcript
 from tests.serve.tls import certificate_of
-from tests.settings.command import running
+from tests.settings.command import covered_running as running
 
 
 def test_reload(tls_server, files):

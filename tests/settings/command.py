@@ -5,11 +5,11 @@ import os
 import subprocess
 import sys
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, uncovered
 
 
-def command(*arguments, **environment):
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("DOCKER")}
+def command(*arguments, inherited, **environment):
+    kept = {name: value for name, value in inherited.items() if not name.startswith("DOCKER")}
     kept["DOCKEREXEC_WS_STATE_DIR"] = os.environ["DOCKEREXEC_WS_STATE_DIR"]
     return {
         "args": [sys.executable, "-m", "dockerexec_ws", *arguments],
@@ -22,13 +22,27 @@ def command(*arguments, **environment):
 
 
 def run(*arguments, **environment):
-    return subprocess.run(**command(*arguments, **environment), timeout=30)
+    return subprocess.run(**command(*arguments, inherited=uncovered(), **environment), timeout=30)
+
+
+def running(*arguments, **environment):
+    """A server process; yields it and its URL."""
+    return _running(command(*arguments, inherited=uncovered(), **environment))
+
+
+def covered_run(*arguments, **environment):
+    """As ``run``, with coverage."""
+    return subprocess.run(**command(*arguments, inherited=os.environ, **environment), timeout=30)
+
+
+def covered_running(*arguments, **environment):
+    """As ``running``, with coverage."""
+    return _running(command(*arguments, inherited=os.environ, **environment))
 
 
 @contextlib.contextmanager
-def running(*arguments, **environment):
-    """A server process; yields it and its URL."""
-    with subprocess.Popen(**command(*arguments, **environment)) as process:
+def _running(options):
+    with subprocess.Popen(**options) as process:
         try:
             line = process.stdout.readline()
             assert line.startswith(("listening on ws://", "listening on wss://")), process.stderr.read()

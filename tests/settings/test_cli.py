@@ -10,7 +10,8 @@ from dockerexec_ws import __version__
 from dockerexec_ws.settings.schema import TABLES
 from tests.conftest import processes, wait_until
 from tests.peer import HandshakeError, Peer, Transcript
-from tests.settings.command import run, running
+from tests.settings.command import covered_run as run
+from tests.settings.command import covered_running as running
 
 
 def test_help_names_every_option_and_its_variable():

@@ -9,7 +9,8 @@ from dockerexec_ws import cli
 from dockerexec_ws.settings.schema import TABLES
 from tests.peer import Peer, Transcript
 from tests.settings.checking import check
-from tests.settings.command import run, running
+from tests.settings.command import covered_run as run
+from tests.settings.command import covered_running as running
 
 NOWHERE = "tcp://127.0.0.1:1"
 
