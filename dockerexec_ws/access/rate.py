@@ -31,3 +31,8 @@ class Rate:
         self._events.move_to_end(key)
         if len(self._events) > MOST_KEYS:
             self._events.popitem(last=False)
+
+    def forget(self, key: str) -> None:
+        """Take back the last event of *key*, which did not happen after all."""
+        if events := self._events.get(key):
+            events.pop()

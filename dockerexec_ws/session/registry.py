@@ -67,6 +67,8 @@ class Registry:
             self._observers.started(session)
         except BaseException:
             del self._running[session]
+            for key in session.client.quota_keys:
+                self._starts.forget(key)
             raise
 
     def remove(self, session: Session) -> None:
