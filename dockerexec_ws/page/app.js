@@ -4,9 +4,9 @@ import { LineInput } from "./line_input.js";
 import { OutputQueue } from "./output.js";
 import { askPolicy, isRefusal } from "./policy.js";
 import { ExecSession } from "./session.js";
+import { quote } from "./shell_words.js";
 import { PageState } from "./states.js";
 import { describeEnding, describeUnopened } from "./status.js";
-import { quote } from "./shell_words.js";
 
 const NEEDS_TOKEN = "This server asks for a token.";
 

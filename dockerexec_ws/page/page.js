@@ -5,11 +5,11 @@ import { element, on } from "./dom.js";
 import { FindForm } from "./find.js";
 import { CommandForm } from "./form.js";
 import { LinkWarning } from "./link_warning.js";
+import { quote, showable } from "./shell_words.js";
 import { TerminalView } from "./terminal.js";
 import { TabTitle } from "./title.js";
 import { Tools } from "./toolbar.js";
 import { TouchKeys } from "./touch_keys.js";
-import { quote, showable } from "./shell_words.js";
 
 const BASE = new URL("..", import.meta.url); // of the server's path, with a slash at its end
 const BELL_TIME = 200; // ms
