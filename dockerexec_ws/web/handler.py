@@ -13,9 +13,10 @@ import gevent
 from geventwebsocket.handler import WebSocketHandler
 
 from dockerexec_ws.access.identity import PEER_CERTIFICATE, Environ
+from dockerexec_ws.access.refusal import RefusedError
 from dockerexec_ws.net.buffers import buffered
 from dockerexec_ws.net.pacing import take_turn
-from dockerexec_ws.web.request_head import FIELDS_TOO_LARGE, BoundedLines, HeadRefusedError, origin_form
+from dockerexec_ws.web.request_head import FIELDS_TOO_LARGE, BoundedLines, origin_form
 
 HANDLER = "dockerexec_ws.handler"
 """A request's key in the environ for its handler."""
@@ -88,21 +89,21 @@ class Handler(WebSocketHandler):  # type: ignore[misc]  # it has no types
         return self._line[: _PYWSGI_LINE - 1]
 
     def read_request(self, _: str) -> bool:
-        """Read the rest of the request's head. Raises HeadRefusedError."""
+        """Read the rest of the request's head. Raises RefusedError."""
         try:
             if len(self._line) > self.max_request_line:
-                raise HeadRefusedError(
+                raise RefusedError(
                     414,
                     f"The request line is longer than {self.max_request_line} bytes. Shorten the command, or have the "
                     "server's operator raise the limit (--max-request-line).",
                 )
             accepted = bool(super().read_request(self._line))
         except TimeoutError as error:
-            raise HeadRefusedError(408, f"The request's head took longer than {self.request_timeout:g} s.") from error
+            raise RefusedError(408, f"The request's head took longer than {self.request_timeout:g} s.") from error
         except OSError:  # the client is gone; pywsgi would log a traceback
             return False
         except HTTPException as error:  # more than 100 header fields
-            raise HeadRefusedError(431, FIELDS_TOO_LARGE) from error
+            raise RefusedError(431, FIELDS_TOO_LARGE) from error
         finally:
             self._line = ""
             self._deadline.close()
@@ -114,7 +115,7 @@ class Handler(WebSocketHandler):  # type: ignore[misc]  # it has no types
         return accepted
 
     def MessageClass(self, source: Any, *rest: object) -> Any:  # noqa: N802  # pywsgi's name
-        """Read the header fields. Raises HeadRefusedError, HTTPException."""
+        """Read the header fields. Raises RefusedError, HTTPException."""
         return super().MessageClass(BoundedLines(source), *rest)
 
     def _handle_client_error(self, error: Exception) -> tuple[str, bytes]:
@@ -122,11 +123,11 @@ class Handler(WebSocketHandler):  # type: ignore[misc]  # it has no types
         self.log_error()
         if not self._reads_head:  # the body is malformed, and the application has answered, or begun to
             return "400", b""
-        refused = error if isinstance(error, HeadRefusedError) else HeadRefusedError(400, "The request is malformed.")
+        refused = error if isinstance(error, RefusedError) else RefusedError(400, "The request is malformed.")
         # Read what the client still sends. Closing the socket before it is read would reset the connection, and the
         # client would lose the answer.
         with contextlib.suppress(OSError), gevent.Timeout(_LINGER, TimeoutError()):
-            self.socket.sendall(refused.response())
+            self.socket.sendall(_response(refused))
             self.socket.shutdown(socket.SHUT_WR)
             for _ in range(_MOST_LINGERING_READS):
                 if not self.socket.recv(64 * 1024):
@@ -173,3 +174,10 @@ class Handler(WebSocketHandler):  # type: ignore[misc]  # it has no types
         self.status = _SWITCHED
         self.headers_sent = True  # the application has answered already
         return self.socket, buffered(self.rfile, self.socket)
+
+
+def _response(refused: RefusedError) -> bytes:
+    """Return the whole HTTP response for a request that the application does not see."""
+    fields = [*refused.headers, ("Connection", "close")]
+    head = [f"HTTP/1.1 {refused.status}", *(f"{name}: {value}" for name, value in fields), "", ""]
+    return "\r\n".join(head).encode() + refused.body

@@ -1,8 +1,9 @@
 """The head of an HTTP request: how large it may be, and the forms of its target (RFC 9112 section 3.2)."""
 
-import http
 import re
 from typing import Protocol
+
+from dockerexec_ws.access.refusal import RefusedError
 
 LARGEST_FIELDS = 64 * 1024
 """Bytes of all header fields together."""
@@ -12,24 +13,6 @@ FIELDS_TOO_LARGE = (
 )
 
 _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
-
-
-class HeadRefusedError(Exception):
-    """The head of a request is not taken. *status* and *text* are the answer."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = f"{status} {http.HTTPStatus(status).phrase}"
-        self.text = text
-
-    def response(self) -> bytes:
-        """Return the whole HTTP response."""
-        body = f"{self.text}\n".encode()
-        head = (
-            f"HTTP/1.1 {self.status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
-            "Connection: close\r\n\r\n"
-        )
-        return head.encode() + body
 
 
 class Lines(Protocol):
@@ -47,11 +30,11 @@ class BoundedLines:
         self._left = LARGEST_FIELDS
 
     def readline(self, _: int = -1, /) -> bytes:
-        """Return the next line. Raises HeadRefusedError: 431."""
+        """Return the next line. Raises RefusedError: 431."""
         line = self._source.readline(self._left + 1)
         self._left -= len(line)
         if self._left < 0:
-            raise HeadRefusedError(431, FIELDS_TOO_LARGE)
+            raise RefusedError(431, FIELDS_TOO_LARGE)
         return line
 
 
