@@ -1,16 +1,14 @@
 """What clients may ask for: the server's policy, and what a client's credentials narrow it to."""
 
 import dataclasses
-import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dockerexec_ws.access.patterns import allowed_path, is_literal, matches, matches_user
 from dockerexec_ws.access.request import ExecRequest
 from dockerexec_ws.errors import RequestRefusedError
-
-_TERMINAL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,63}")
+from dockerexec_ws.protocol.terminal import terminal_variables
 
 Command = str | Sequence[str]
 """A pattern for a command's first word, with any words after it; or all words of a command."""
@@ -44,7 +42,7 @@ class Policy:
         argv = _allowed(request.argv, self.commands)
         workdir = allowed_path(request.workdir, self.workdirs) if request.workdir else ""
         variables = dict(variable.split("=", 1) for variable in request.environment)
-        asked = variables.keys() - (_terminal_variables(variables) if request.tty else set())
+        asked = variables.keys() - (terminal_variables(variables) if request.tty else {}).keys()
         refused = {
             "command": argv is None,
             "tty": request.tty and not self.tty,
@@ -111,14 +109,6 @@ def offered_commands(policy: Policy, narrowing: Narrowing) -> tuple[list[list[st
         if not isinstance(command, str) or is_literal(command)
     ]
     return listed, bool(patterns)
-
-
-def _terminal_variables(variables: Mapping[str, str]) -> set[str]:
-    """Return which of *variables* only say what the client's terminal is. A client may always tell that.
-
-    Their values have to be plain names. Programs look them up in a database of files.
-    """
-    return {name for name in ("TERM", "COLORTERM") if _TERMINAL_NAME.fullmatch(variables.get(name, ""))}
 
 
 def _allowed(argv: tuple[str, ...], commands: Sequence[Command]) -> tuple[str, ...] | None:

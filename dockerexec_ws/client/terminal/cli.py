@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from click.shell_completion import get_completion_class
 from dockerexec_ws.client.terminal.escape import escape_character
 from dockerexec_ws.client.terminal.exit_status import OWN_FAILURE, Ending
 from dockerexec_ws.errors import SettingsError
+from dockerexec_ws.protocol.terminal import terminal_variables
 
 if TYPE_CHECKING:
     import ssl
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 PROGRAM = "dockerexec-ws-client"
 SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
 """What runs if the user names no command."""
-
-_TERMINAL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,63}")
 
 TOKEN_VARIABLE = "DOCKEREXEC_WS_TOKEN"  # nosec B105  # its name, not a token
 
@@ -176,7 +174,7 @@ def command(
     _log_to_stderr(raw=tty and os.isatty(0))
     options |= {
         "tty": tty,
-        "env": (_terminal_variables() if tty else {}) | _environment(env),
+        "env": (terminal_variables(os.environ) if tty else {}) | _environment(env),
         "headers": dict(map(_header, header)),
         "token": _token(token_file),
         "ssl_context": _tls(cafile, certfile, keyfile),
@@ -220,12 +218,6 @@ def _log_to_stderr(*, raw: bool) -> None:
     handler = logging.StreamHandler()
     begin, handler.terminator = ("\r\n", "\r\n") if raw else ("", "\n")
     logging.basicConfig(handlers=[handler], format=f"{begin}{PROGRAM}: %(message)s")
-
-
-def _terminal_variables() -> dict[str, str]:
-    """Return what says which terminal this is. The server takes plain names only."""
-    found = {name: os.environ.get(name, "") for name in ("TERM", "COLORTERM")}
-    return {name: value for name, value in found.items() if _TERMINAL_NAME.fullmatch(value)}
 
 
 def _environment(words: Sequence[str]) -> dict[str, str]:
