@@ -29,9 +29,9 @@ def why_unreachable(error: BaseException, address: str, timeout: float, *, tls: 
 
     *timeout* is in seconds; *tls* is whether TLS was used. The text holds nothing that came from the engine.
     """
+    if is_out_of_descriptors(error):
+        return out_of_descriptors()
     for cause in _causes(error):
-        if isinstance(cause, OSError) and cause.errno in _USED_UP:
-            return out_of_descriptors()
         told = _of_tls(cause, address) or _of_connection(cause, address, timeout, tls=tls) or _of_answer(cause, address)
         if told:
             return told

@@ -8,7 +8,7 @@ _LONGEST = 4000  # characters of a message
 
 
 def set_up(level: int | str = logging.WARNING) -> None:
-    """Log to stderr from *level* on. Nothing happens if the program has set up its own logging."""
+    """Log to stderr from *level* on, unless the program has set up its own logging. Silence urllib3's pool warnings."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(EscapingFormatter(_FORMAT))
     logging.basicConfig(level=level, handlers=[handler])
