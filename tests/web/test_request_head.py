@@ -33,6 +33,14 @@ def answer(url, line, *fields):
     return int(head.split()[1]), body.decode(errors="replace")
 
 
+def received_until_close(server, data):
+    """All that the server sends to a client that sends *data* and then waits."""
+    parts = urlsplit(server.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=20) as sock:
+        sock.sendall(data)
+        return b"".join(iter(lambda: sock.recv(65536), b""))
+
+
 def is_complete(received):
     """Whether the answer is all there: the server keeps the connection after some answers."""
     head, end, body = received.partition(b"\r\n\r\n")
@@ -87,12 +95,7 @@ def test_what_is_not_taken_is_told_in_words(server, line, fields, status, word):
 
 def test_a_head_that_takes_too_long(serve):
     server = serve(handshake_timeout=0.3)
-    parts = urlsplit(server.url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=20) as sock:
-        sock.sendall(b"GET /x HTTP/1.1\r\nHost: ")
-        received = b""
-        while data := sock.recv(65536):
-            received += data
+    received = received_until_close(server, b"GET /x HTTP/1.1\r\nHost: ")
     assert received.startswith(b"HTTP/1.1 408 ")
     assert received.endswith(b"took longer than 0.3 s.\n")
 
@@ -145,22 +148,14 @@ def test_the_limit_of_the_handler_by_itself():
 
 def test_a_body_that_does_not_come_is_not_waited_for(serve):
     server = serve(handshake_timeout=0.3)
-    parts = urlsplit(server.url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=20) as sock:
-        sock.sendall(b"POST /x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 10\r\n\r\n")
-        received = b""
-        while data := sock.recv(65536):
-            received += data
+    received = received_until_close(server, b"POST /x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 10\r\n\r\n")
     assert received.startswith(b"HTTP/1.1 405 ")
     assert received.count(b"HTTP/1.1 ") == 1
 
 
 def test_a_malformed_body_gets_no_second_answer(server):
-    parts = urlsplit(server.url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=20) as sock:
-        sock.sendall(b"POST /x HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
-        received = b""
-        while data := sock.recv(65536):
-            received += data
+    received = received_until_close(
+        server, b"POST /x HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
+    )
     assert received.startswith(b"HTTP/1.1 405 ")
     assert received.count(b"HTTP/1.1 ") == 1
