@@ -1,8 +1,10 @@
 """An engine that cannot be reached: each cause is told in words, with what to do."""
 
 import contextlib
+import errno
 import json
 import os
+import resource
 import socket
 import ssl
 import subprocess
@@ -159,3 +161,12 @@ def test_an_engine_that_is_too_old(listen):
 def test_what_is_no_engine(listen):
     assert "is no Docker Engine" in words(listen(b"hello"))
     assert "refused to tell its version (403)" in words(listen(b"no", "403 Forbidden"))
+
+
+def test_no_descriptors_are_left(monkeypatch):
+    def connect(*_, **__):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    assert words("tcp://127.0.0.1:1") == f"the server has no file descriptors left (limit {limit})"

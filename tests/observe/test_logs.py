@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from dockerexec_ws.observe.logs import EscapingFormatter, escaped
+from dockerexec_ws.observe.logs import EscapingFormatter, escaped, set_up
 from tests.conftest import wait_until
 from tests.faults.census import ServerProcess
 from tests.peer import Peer
@@ -63,3 +63,13 @@ def test_the_command_uses_all_descriptors_that_it_may(own_container, docker_host
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with ServerProcess(own_container, docker_host, log=tmp_path / "log") as server:
         assert resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE) == (hard, hard)
+
+
+def test_what_is_bounded_on_purpose_is_no_news():
+    pool = logging.getLogger("urllib3.connectionpool")
+    before = pool.level
+    try:
+        set_up()
+        assert not pool.isEnabledFor(logging.WARNING)
+    finally:
+        pool.setLevel(before)

@@ -3,6 +3,7 @@
 import gevent
 import pytest
 
+from dockerexec_ws.access.targets import FixedContainer
 from tests.conftest import processes, wait_until
 from tests.peer import HandshakeError, Peer, Transcript
 
@@ -46,3 +47,18 @@ def test_draining_lets_sessions_end_by_themselves_and_answers_503(serve):
     assert Transcript(peer).exit_code == 4
     with gevent.Timeout(5.0):
         closing.get()
+
+
+def test_no_session_starts_once_the_shutdown_has_begun(server, container, docker_api, monkeypatch):
+    """Not even one whose request was admitted before."""
+    find = FixedContainer.find
+
+    def close_and_find(targets, *arguments):
+        closing = gevent.spawn(server.close)
+        gevent.sleep(0.1)
+        assert not closing.ready()
+        return find(targets, *arguments)
+
+    monkeypatch.setattr(FixedContainer, "find", close_and_find)
+    assert Peer(server.url, "true").transcript().exit_code is None
+    assert not docker_api.inspect_container(container)["ExecIDs"]
