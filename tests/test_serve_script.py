@@ -151,6 +151,7 @@ def test_no_page_is_told_where_there_is_none(start):
     assert "browser" not in serve.err.read_text()
 
 
+@pytest.mark.alone
 def test_a_second_start_is_ready_in_less_than_3_seconds(start):
     start("--port", "0").ready()
 

@@ -34,23 +34,30 @@ class EscapeFilter:
         self._character = character
         self._at_line_start = True
         self._held = False  # the character was typed at the start of a line
+        self._line_end_and_character = re.compile(b"[" + _LINE_ENDS + b"]" + re.escape(character))
 
     def feed(self, data: bytes) -> bytes:
         """Return what the process gets of *data* and of the character that was held back."""
         if not self._character:
             return data
         passed = bytearray()
-        for byte in b"" if self.found else data:
+        position = 0
+        while position < len(data) and not self.found:
             if self._held:
                 self._held = False
-                if byte == _LEAVE:
+                if data[position] == _LEAVE:
                     self.found = True
-                    break
-                if byte != self._character[0]:
+                    continue
+                if data[position] != self._character[0]:
                     passed += self._character
-            elif self._at_line_start and byte == self._character[0]:
+            elif self._at_line_start and data[position] == self._character[0]:
                 self._held = True
+                position += 1
                 continue
-            passed.append(byte)
-            self._at_line_start = byte in _LINE_ENDS
+            # A large paste takes one search, not a step for each byte.
+            match = self._line_end_and_character.search(data, position)
+            end = match.start() + 1 if match else len(data)
+            passed += data[position:end]
+            self._at_line_start = data[end - 1] in _LINE_ENDS
+            position = end
         return bytes(passed)
