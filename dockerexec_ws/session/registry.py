@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import cast
 
@@ -23,6 +24,7 @@ class Registry:
     def __init__(self, settings: Settings, observers: Observers) -> None:
         self._observers = observers
         self._running: dict[Session, float] = {}  # with the time at which each was added
+        self._running_by_key: Counter[str] = Counter()  # without the keys of clients that have no session
         self._limits = settings.max_sessions_per_identity, settings.max_sessions_per_address
         self._starts = Rate(settings.max_starts_per_minute)
         # It holds the greenlets of the requests that became sessions.
@@ -49,8 +51,7 @@ class Registry:
     def check_quotas(self, client: Client) -> None:
         """Raise QuotaError if the client's identity or address may not have another session now."""
         for key, limit, what in zip(client.quota_keys, self._limits, ("identity", "address"), strict=True):
-            running = sum(key in session.client.quota_keys for session in self._running)
-            if key and limit and running >= limit:
+            if key and limit and self._running_by_key[key] >= limit:
                 raise QuotaError(f"too many sessions of this {what} are active")
             if key and self._starts.wait(key):
                 raise QuotaError(f"too many sessions of this {what} were started within a minute")
@@ -60,22 +61,32 @@ class Registry:
 
         A session that was added has to be removed, whatever happens.
         """
+        # Before an observer can wait, and let another session pass.
         self._running[session] = time.monotonic()
-        for key in session.client.quota_keys:  # before an observer can wait, and let another session pass
+        self._running_by_key.update(session.client.quota_keys)
+        for key in session.client.quota_keys:
             self._starts.note(key)
         try:
             self._observers.started(session)
         except BaseException:
-            del self._running[session]
+            self._forget(session)
             for key in session.client.quota_keys:
                 self._starts.forget(key)
             raise
 
     def remove(self, session: Session) -> None:
         """Forget a session that is over, and tell the observers how it ended."""
-        duration = time.monotonic() - self._running.pop(session)
+        duration = time.monotonic() - self._forget(session)
         end = session.end or SessionEnd(cause=Cause.FAILED, text="internal error", processes_left=True)
         self._observers.ended(session, end, duration)
+
+    def _forget(self, session: Session) -> float:
+        """Count a session no longer. Return when it was added."""
+        for key in session.client.quota_keys:
+            self._running_by_key[key] -= 1
+            if not self._running_by_key[key]:
+                del self._running_by_key[key]
+        return self._running.pop(session)
 
     def join(self, timeout: float) -> bool:
         """Wait at most *timeout* seconds for all sessions to end. Return whether they did."""

@@ -115,3 +115,25 @@ def test_quotas_count_the_sessions_that_run():
     registry.check_quotas(FakeSession(identity="bob").client)
     registry.remove(session)
     registry.check_quotas(session.client)
+
+
+def test_a_check_of_quotas_looks_at_no_other_session():
+    """Thousands of them run, and each start would be slower than the one before."""
+    looked_at = []
+
+    class Session(FakeSession):
+        def __getattribute__(self, name):
+            looked_at.append(name)
+            return super().__getattribute__(name)
+
+    registry = registry_of(Recorder([], "audit log"), max_sessions_per_identity=3, max_sessions_per_address=3)
+    sessions = [Session(end=END, identity="alice") for _ in range(3)]
+    for session in sessions:
+        registry.add(session)
+    client = sessions[0].client
+    looked_at.clear()
+    with pytest.raises(QuotaError, match="identity"):
+        registry.check_quotas(client)
+    assert looked_at == []
+    registry.remove(sessions[0])
+    registry.check_quotas(client)
