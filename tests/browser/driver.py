@@ -28,6 +28,7 @@ class Tabs:
         self._browser = browser
         self._pages = {}
         self._seen = {}
+        self._unanswered = {}  # for the message of a test that fails
         self._cdp = {}
 
     def open(self, tab, url, **options):
@@ -47,7 +48,10 @@ class Tabs:
                 else None
             ),
         )
-        page.on("request", lambda request: seen["requests"].append(request.url))
+        unanswered = self._unanswered[tab] = []
+        page.on("request", lambda request: (seen["requests"].append(request.url), unanswered.append(request.url)))
+        page.on("requestfinished", lambda request: unanswered.remove(request.url))
+        page.on("requestfailed", lambda request: unanswered.append(request.failure))
         page.on("websocket", lambda socket: seen["requests"].append(socket.url))
         self._pages[tab] = page
         page.goto(url)
@@ -72,7 +76,8 @@ class Tabs:
             if match := re.search(pattern, text):
                 return match.groups() or match[0]
             if time.monotonic() > deadline:
-                raise AssertionError(f"not within {timeout} s in {selector}: {pattern}; but: {text.strip()!r}")
+                why = f"errors: {self._seen[tab]['errors']}, without an answer: {self._unanswered[tab]}"
+                raise AssertionError(f"not within {timeout} s in {selector}: {pattern}; but: {text.strip()!r}; {why}")
             self._pages[tab].wait_for_timeout(20)
 
     def cdp(self, tab, method, **parameters):
