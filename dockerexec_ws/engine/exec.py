@@ -46,6 +46,9 @@ class Exec:
         """Whether the engine was told to run the command and has not answered. It may run the command at any time."""
         self._stream: HijackedStream | None = None
         self._last_byte = b"\n"
+        self._had_output = False
+        self._half_closed = False
+        self._cut = False  # whether the output may have ended only because stdin did
 
     def start(self) -> None:
         """Run the command. Raises as the constructor does; the command may run even then, if the answer was lost."""
@@ -64,7 +67,12 @@ class Exec:
 
         They are valid until the next read. Raises EngineUnavailableError.
         """
-        return self._started.read(size)
+        data = self._started.read(size)
+        if data:
+            self._had_output = True
+        else:
+            self._cut = self._half_closed and self._started.ends_at_half_close
+        return data
 
     def write(self, parts: Sequence[Bytes], *, wait: bool = True) -> int:
         """Send some of *parts* to the process's stdin. Returns how many bytes the engine took.
@@ -88,6 +96,7 @@ class Exec:
             while data:
                 data = data[self._started.write([data]) :]
         else:
+            self._half_closed = True
             self._started.half_close()
 
     def close(self) -> None:
@@ -129,12 +138,22 @@ class Exec:
     def exit_code(self) -> int:
         """Wait for the exit code (0 to 255). The engine may know it only some time after the end of the output.
 
-        Raises EngineUnavailableError, and EngineError, also if the engine does not know it within its timeout.
+        Raises EngineUnavailableError, also if output may be lost, or if the command was not run and no output says why.
+        Raises EngineError, also if the engine does not know the exit code within its timeout.
         """
         deadline = time.monotonic() + self._engine.timeout
         delay = _FIRST_DELAY
         while True:
             state = self.state()
+            if state.never_started and not self._had_output:  # the engine gave up, and its exit code is made up
+                raise EngineUnavailableError(
+                    "the engine, or a proxy before it, broke off the stream before the command started"
+                )
+            if self._cut and (state.running or state.ended):
+                raise EngineUnavailableError(
+                    "output may be lost, because nginx, a proxy before the engine, broke off the output when stdin "
+                    "ended. Use a proxy that passes on the end of stdin alone (see Operating in the manual)."
+                )
             if state.ended and state.exit_code is not None:
                 return state.exit_code & 0xFF
             if time.monotonic() > deadline:

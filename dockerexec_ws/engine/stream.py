@@ -31,6 +31,8 @@ class HijackedStream:
         if self._response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             self._response.close()
             raise EngineError("the engine did not open the stream of an exec")
+        self.ends_at_half_close = "nginx" in self._response.headers.get("Server", "").lower()
+        """Whether a half-close ends the output as well: nginx then closes both directions."""
         self._socket: socket.socket = getattr(raw, "_sock") if isinstance(raw, socket.SocketIO) else raw  # noqa: B009
         try:
             self._early = buffered(self._response.raw._fp.fp, self._socket)
