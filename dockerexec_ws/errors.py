@@ -45,6 +45,10 @@ class EngineTimeoutError(EngineUnavailableError):
     """The engine did not answer in time. It may still carry out the request."""
 
 
+class NoUpgradeError(EngineError):
+    """The stream of an exec cannot be opened, because a proxy before the engine does not pass on upgrades."""
+
+
 class ContainerNotFoundError(EngineError):
     """The engine has no container with that name or id."""
 

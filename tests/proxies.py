@@ -1,20 +1,39 @@
-"""Real proxies before an engine, run privately with a configuration of the test's own."""
+"""Real proxies before an engine, run privately, some with a configuration that the manual has."""
 
 import contextlib
+import os
+import re
 import shutil
 import socket
 import subprocess
+import textwrap
 
 import pytest
 
-from tests.conftest import wait_until
+from tests.conftest import ROOT, wait_until
+
+
+def path_of(program):
+    """The path of *program*, which only root may have in its PATH. Skips the test if there is none."""
+    if not (path := shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")):
+        pytest.skip(f"there is no {program}: install it")
+    return path
+
+
+def from_the_manual(first_line, **replacements):
+    """The literal block of Operating that begins with *first_line*, with what a test has to replace."""
+    text = (ROOT / "docs/operating.rst").read_text()
+    (block,) = re.findall(rf"^((?:    .*\n)*    {re.escape(first_line)}\n(?:    .*\n)*)", text, re.MULTILINE)
+    for placeholder, value in replacements.items():
+        assert placeholder in block
+        block = block.replace(placeholder, value)
+    return textwrap.dedent(block)
 
 
 @contextlib.contextmanager
 def running(program, configuration, folder, *arguments, address):
     """*program* with *configuration*, a text, in *folder*, until the block's end. It listens on *address*."""
-    if not (path := shutil.which(program, path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")):
-        pytest.skip(f"there is no {program}: install it")
+    path = path_of(program)
     (folder / "configuration").write_text(configuration)
     with (
         (folder / "log").open("w") as log,
@@ -64,3 +83,56 @@ def nginx(engine_socket, folder):
     """
     with running("nginx", configuration, folder, "-e", "stderr", "-c", address=address):
         yield f"unix://{address}"
+
+
+@contextlib.contextmanager
+def haproxy(engine_socket, folder, container):
+    """The addresses of an engine behind HAProxy: in HTTP mode as in the manual, and in TCP mode."""
+    replacements = {
+        "NAME": container,
+        "/var/run/docker.sock": engine_socket,
+        "/run/dockerexec-ws.sock": f"{folder}/http",
+        "user root group dockerexec-ws": "",
+    }
+    configuration = f"""{from_the_manual("global", **replacements)}
+listen tcp
+    mode tcp
+    bind unix@{folder}/tcp
+    server engine unix@{engine_socket}
+"""
+    with running("haproxy", configuration, folder, "-db", "-f", address=f"{folder}/tcp"):
+        yield f"unix://{folder}/http", f"unix://{folder}/tcp"
+
+
+def haproxy_passes_on_upgrades():
+    """Whether this machine's HAProxy is one of those that do, in HTTP mode."""
+    told = subprocess.run([path_of("haproxy"), "-v"], capture_output=True, text=True, check=True).stdout
+    return int(re.search(r"version (\d+)", told)[1]) >= 3
+
+
+@contextlib.contextmanager
+def apache(engine_socket, folder, container):
+    """The address of an engine behind Apache, as in the manual."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = free.getsockname()
+    port = address[1]
+    modules = "/usr/lib/apache2/modules"
+    site = from_the_manual(
+        "Listen 127.0.0.1:2375",
+        **{"127.0.0.1:2375": f"127.0.0.1:{port}", "NAME": container, "/var/run/docker.sock": engine_socket},
+    )
+    configuration = f"""
+        ServerName localhost
+        PidFile {folder}/pid
+        DefaultRuntimeDir {folder}
+        ErrorLog {folder}/error.log
+        User www-data
+        Group #{os.stat(engine_socket).st_gid}
+        LoadModule mpm_event_module {modules}/mod_mpm_event.so
+        LoadModule authz_core_module {modules}/mod_authz_core.so
+        LoadModule proxy_module {modules}/mod_proxy.so
+        LoadModule proxy_http_module {modules}/mod_proxy_http.so
+        {site}
+    """
+    with running("apache2", configuration, folder, "-DFOREGROUND", "-f", address=address):
+        yield f"tcp://127.0.0.1:{port}"

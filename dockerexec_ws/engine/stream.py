@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-from dockerexec_ws.errors import EngineError, EngineUnavailableError
+from dockerexec_ws.errors import EngineUnavailableError, NoUpgradeError
 from dockerexec_ws.net.buffers import READ_SIZE, ReadBuffer, buffered
 from dockerexec_ws.net.pacing import Pacer
 
@@ -28,9 +28,13 @@ class HijackedStream:
         # docker-py returns the socket below the response's buffered reader. The reader still holds the bytes that
         # arrived together with the response's head (docker-py issues 425, 3332).
         self._response = raw._response
-        if self._response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+        status = self._response.status_code
+        if status != HTTPStatus.SWITCHING_PROTOCOLS:
             self._response.close()
-            raise EngineError("the engine did not open the stream of an exec")
+            raise NoUpgradeError(
+                f"the engine answered {status} instead of 101: a proxy before the engine does not pass on upgrades "
+                "(docker exec fails there, too)"
+            )
         self.ends_at_half_close = "nginx" in self._response.headers.get("Server", "").lower()
         """Whether a half-close ends the output as well: nginx then closes both directions."""
         self._socket: socket.socket = getattr(raw, "_sock") if isinstance(raw, socket.SocketIO) else raw  # noqa: B009

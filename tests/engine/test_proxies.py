@@ -1,10 +1,15 @@
-"""An engine behind proxies that do not pass on all of its streams."""
+"""An engine behind proxies: the manual's set-ups, and those that do not pass on all of its streams."""
 
+import contextlib
+
+import docker
 import pytest
 from websockets.frames import Opcode
 
+from tests.conftest import IMAGE, processes, wait_until
+from tests.engine.kill.victim import without_host_processes
 from tests.peer import Peer, Transcript, masked
-from tests.proxies import nginx
+from tests.proxies import apache, haproxy, haproxy_passes_on_upgrades, nginx
 from tests.standin import StandInEngine
 
 
@@ -16,6 +21,19 @@ def behind_nginx(docker_host, tmp_path_factory):
 
 BROKEN_OFF = "the engine, or a proxy before it, broke off the stream before the command started"
 CUT = "output may be lost, because nginx, a proxy before the engine, broke off the output when stdin ended."
+
+
+@pytest.fixture(scope="module")
+def behind_haproxy(docker_host, shared_container, tmp_path_factory):
+    """The addresses in HTTP mode and in TCP mode."""
+    with haproxy(docker_host.removeprefix("unix://"), tmp_path_factory.mktemp("h"), shared_container) as addresses:
+        yield addresses
+
+
+@pytest.fixture(scope="module")
+def behind_apache(docker_host, shared_container, tmp_path_factory):
+    with apache(docker_host.removeprefix("unix://"), tmp_path_factory.mktemp("apache"), shared_container) as address:
+        yield address
 
 
 def run(server, *argv, **options):
@@ -64,3 +82,52 @@ def test_behind_nginx_what_ends_before_its_stdin_is_whole(serve, behind_nginx):
     assert b"nosuch" in transcript.stderr
     assert run(server, "sh", "-c", "exit 126").exit_code == 126
     assert run(server, "nosuch", tty=True).exit_code == 126
+
+
+def assert_all_works(server, docker_api, container):
+    end = masked(Opcode.BINARY, b"\x00abc") + masked(Opcode.BINARY, b"\x66")
+    transcript = run(server, "sh", "-c", "wc -c; sleep 0.3; echo late; exit 7", send_at_once=end)
+    assert (transcript.stdout, transcript.exit_code) == (b"3\nlate\n", 7)
+    with Peer(server.url, "sh", "-c", "trap '' HUP; echo up; sleep 61", tty=True) as peer:
+        peer.until(b"up")
+    wait_until(lambda: processes(docker_api, container) == [])
+
+
+def assert_filters(address):
+    """Nothing gets through but what the server asks for."""
+    with contextlib.closing(docker.APIClient(address, version="1.41")) as api:
+        for ask in (
+            api.containers,
+            api.info,
+            lambda: api.create_container(IMAGE),
+            lambda: api.inspect_container("another"),
+            lambda: api.remove_container("0" * 64),
+            lambda: api.exec_create("another", "true"),
+        ):
+            with pytest.raises(docker.errors.APIError) as refused:
+                ask()
+            assert refused.value.status_code == 403
+
+
+def test_the_manuals_apache(serve, behind_apache, docker_api, container, monkeypatch):
+    without_host_processes(monkeypatch)
+    assert_all_works(serve(docker_host=behind_apache), docker_api, container)
+    assert_filters(behind_apache)
+
+
+def test_the_manuals_haproxy(serve, behind_haproxy, docker_api, container, monkeypatch, caplog):
+    """One that does not pass on upgrades: it is said at the start, because the script shows it, and by each session."""
+    without_host_processes(monkeypatch)
+    server = serve(docker_host=behind_haproxy[0])
+    if haproxy_passes_on_upgrades():
+        assert_all_works(server, docker_api, container)
+    else:
+        wait_until(lambda: "no session can run: the engine answered 200 instead of 101" in caplog.text)
+        transcript = run(server, "true")
+        assert transcript.errors[0].startswith("the engine answered 200 instead of 101: a proxy before the engine")
+        assert (transcript.exit_code, transcript.close_code) == (None, 1011)
+    assert_filters(behind_haproxy[0])
+
+
+def test_haproxy_in_tcp_mode(serve, behind_haproxy, docker_api, container):
+    assert_all_works(serve(docker_host=behind_haproxy[1]), docker_api, container)

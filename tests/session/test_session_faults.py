@@ -89,5 +89,8 @@ def test_a_start_that_opens_no_stream(tmp_path):
     ):
         standin.start_answer = b"200 OK", {}
         transcript = Transcript(peer)
-    assert transcript.errors == ["the engine did not open the stream of an exec"]
+    assert transcript.errors == [
+        "the engine answered 200 instead of 101: a proxy before the engine does not pass on upgrades "
+        "(docker exec fails there, too)"
+    ]
     assert transcript.close_code == 1011

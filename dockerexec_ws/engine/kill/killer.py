@@ -19,7 +19,7 @@ from dockerexec_ws.engine.kill.host import HostProcesses
 from dockerexec_ws.engine.kill.request import Ending
 from dockerexec_ws.engine.kill.script import KillScript
 from dockerexec_ws.engine.kill.timeouts import Waits
-from dockerexec_ws.errors import EngineError, NoShellError
+from dockerexec_ws.errors import EngineError, NoShellError, NoUpgradeError
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,10 @@ class Killer:
         return ending.wait()
 
     def check(self, container: str) -> None:
-        """Log an error if the processes of sessions in *container* could not be ended."""
+        """Log an error if the processes of sessions in *container* could not be ended, or no session can run.
+
+        The latter is found out only where a script ends the processes, because it would cost an exec elsewhere.
+        """
         try:
             state = self._engine.container_state(container)
             if state.pid and not state.paused and HostProcesses.of(state) is None:
@@ -56,6 +59,8 @@ class Killer:
                 KillScript(self._engine, container, [nobodys], grace=0, patience=0).run()
         except NoShellError as error:
             logger.error("the processes of sessions in container %s cannot be ended: %s", container, error)
+        except NoUpgradeError as error:
+            logger.error("no session can run: %s", error)
         except EngineError as error:
             logger.debug("whether sessions' processes in container %s can be ended is unknown: %s", container, error)
 
