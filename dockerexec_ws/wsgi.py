@@ -1,5 +1,7 @@
 """``app``, a WSGI application set up from the environment, for ``gunicorn -k gevent dockerexec_ws.wsgi:app``."""
 
+import atexit
+import os
 import signal
 import threading
 from types import FrameType
@@ -34,3 +36,15 @@ def _close_at(number: int) -> None:
 if threading.current_thread() is threading.main_thread():  # only that thread can set signal handlers
     for _number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
         _close_at(_number)
+
+
+def _close_at_exit(pid: int) -> None:
+    """Close the application when its process *pid* ends for another reason, such as gunicorn's --max-requests.
+
+    gunicorn has given the sessions its graceful timeout by then.
+    """
+    if os.getpid() == pid:  # a forked process must not end the sessions of its parent
+        app.close(drain_timeout=0)
+
+
+atexit.register(_close_at_exit, os.getpid())

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import gevent
 import pytest
 
-from tests.conftest import ROOT, needs_page, processes
+from tests.conftest import ROOT, needs_page, processes, wait_until
 from tests.peer import HandshakeError, Peer, Transcript
 
 STOCK = "gevent"
@@ -170,6 +170,23 @@ def test_sigterm_tells_the_clients_and_ends_their_processes(start, worker, docke
         while processes(docker_api, container):
             gevent.sleep(0.05)
     assert server.process.wait(timeout=10) == 0
+
+
+def test_a_worker_that_has_served_its_requests_leaves_nothing(start, docker_api, container):
+    """Its long session is ended in order, and its successor has nothing to end, nor to complain of."""
+    server = start(STOCK, "--max-requests", "2", "--limit-request-line", "0", DOCKEREXEC_WS_MAX_SESSIONS="1000")
+    with Peer(server.url, "bash", "-c", "trap '' HUP; echo up; sleep 1000") as peer:
+        peer.until(b"up")
+        assert Transcript(Peer(server.url, "true", "x" * 20_000)).exit_code == 0
+        transcript = Transcript(peer)
+    assert (transcript.messages[-1], transcript.close_code) == (b"\xc9", 1001)
+    wait_until(lambda: server.log.read_text().count("Booting worker") == 2, timeout=20)
+    with Peer(server.url, "true") as peer:  # the successor has started
+        assert Transcript(peer).exit_code == 0
+    wait_until(lambda: processes(docker_api, container) == [])
+    log = server.log.read_text()
+    assert "Traceback" not in log
+    assert [line for line in log.splitlines() if "WARNING" in line and "graceful timeout" not in line] == []
 
 
 @pytest.mark.parametrize(
