@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 from http.client import HTTPConnection
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import gevent
 import pytest
 
+from dockerexec_ws.web.gunicorn_worker import shortcomings
 from tests.conftest import ROOT, needs_page, processes, wait_until
 from tests.peer import HandshakeError, Peer, Transcript
 
@@ -60,7 +62,7 @@ def start(docker_host, container, tmp_path):
 
 @both_workers
 def test_a_session(start, worker):
-    server = start(worker, "--access-logfile", "-")
+    server = start(worker, "--access-logfile", "-", "--worker-connections", "9")
     with Peer(server.url, "cat", send_at_once=b"\x82\x86" + bytes(4) + b"\x00early").ready() as peer:
         peer.stdin(b" and late")
         peer.end()
@@ -71,6 +73,13 @@ def test_a_session(start, worker):
     log = server.log.read_text()
     assert "Traceback" not in log
     assert "ERROR" not in log.upper().replace("ERROR_LOG", "")
+    warnings = [line for line in log.splitlines() if "WARNING" in line]
+    assert len(warnings) == 2
+    limit = 4094 if worker == STOCK else 8192
+    assert f"request lines of more than {limit} bytes" in warnings[0]
+    assert "-k gevent --limit-request-line 0." in warnings[0]
+    assert "at most 9 connections in a worker, but max_sessions is 10" in warnings[1]
+    assert "--worker-connections 10 " in warnings[1]
 
 
 @both_workers
@@ -187,6 +196,12 @@ def test_a_worker_that_has_served_its_requests_leaves_nothing(start, docker_api,
     log = server.log.read_text()
     assert "Traceback" not in log
     assert [line for line in log.splitlines() if "WARNING" in line and "graceful timeout" not in line] == []
+
+
+def test_a_limit_that_gunicorn_lowers_is_told_as_it_is():
+    worker = SimpleNamespace(cfg=SimpleNamespace(limit_request_line=20_000, worker_connections=10))
+    (text,) = shortcomings(worker, max_sessions=10)
+    assert "more than 8190 bytes" in text
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from dockerexec_ws.session.session import Session
 from dockerexec_ws.settings.settings import Settings
 from dockerexec_ws.web.backend import Backend
 from dockerexec_ws.web.carriers import carrier_of
+from dockerexec_ws.web.gunicorn_worker import gunicorn_worker, shortcomings
 from dockerexec_ws.web.page import POLICY, UNBUILT, Answer, Page, is_for_page, policy_answer
 from dockerexec_ws.web.paths import Paths
 from dockerexec_ws.web.upgrade import upgrade
@@ -106,6 +107,10 @@ class App:
             logger.warning("--allow-unauthenticated is set, so every client that reaches this server gets in")
         if self._page is not None and not self._page.is_built:
             logger.warning(UNBUILT)
+        worker = gunicorn_worker()
+        if worker is not None and worker.age == 1:  # the first one speaks for all
+            for text in shortcomings(worker, self._settings.max_sessions):
+                logger.warning(text)
 
     @property
     def sessions(self) -> list[Session]:

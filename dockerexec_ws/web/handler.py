@@ -21,7 +21,7 @@ from dockerexec_ws.web.request_head import FIELDS_TOO_LARGE, BoundedLines, origi
 HANDLER = "dockerexec_ws.handler"
 """A request's key in the environ for its handler."""
 
-_PYWSGI_LINE = 8192  # bytes; pywsgi answers 414 by itself, without a text, from here on
+PYWSGI_LINE = 8192  # bytes; pywsgi answers 414 by itself, without a text, from here on
 _LINGER = 1.0  # seconds for a client to take a refusal while it still sends
 _MOST_LINGERING_READS = 64
 _SWITCHED = b"101 Switching Protocols"
@@ -86,7 +86,7 @@ class Handler(WebSocketHandler):  # type: ignore[misc]  # it has no types
             raise
         if not self._line:  # read_request will not be called
             self._deadline.close()
-        return self._line[: _PYWSGI_LINE - 1]
+        return self._line[: PYWSGI_LINE - 1]
 
     def read_request(self, _: str) -> bool:
         """Read the rest of the request's head. Raises RefusedError."""
