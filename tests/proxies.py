@@ -1,4 +1,4 @@
-"""Real proxies before an engine, run privately, some with a configuration that the manual has."""
+"""Real proxies before an engine or a server, run privately, some with a configuration that the manual has."""
 
 import contextlib
 import os
@@ -20,9 +20,9 @@ def path_of(program):
     return path
 
 
-def from_the_manual(first_line, **replacements):
-    """The literal block of Operating that begins with *first_line*, with what a test has to replace."""
-    text = (ROOT / "docs/operating.rst").read_text()
+def from_the_manual(page, first_line, **replacements):
+    """The literal block of a page that begins with *first_line*, with what a test has to replace."""
+    text = (ROOT / f"docs/{page}.rst").read_text()
     (block,) = re.findall(rf"^((?:    .*\n)*    {re.escape(first_line)}\n(?:    .*\n)*)", text, re.MULTILINE)
     for placeholder, value in replacements.items():
         assert placeholder in block
@@ -57,6 +57,38 @@ def answers(address):
 def nginx(engine_socket, folder):
     """The address of an engine behind nginx, which passes on upgrades, as its documentation says."""
     address = str(folder / "s")
+    server = f"""
+        map $http_upgrade $upgrading {{ default upgrade; "" close; }}
+        server {{
+            listen unix:{address};
+            location / {{
+                proxy_pass http://unix:{engine_socket};
+                proxy_http_version 1.1;
+                proxy_set_header Host $http_host;
+                proxy_set_header Upgrade $http_upgrade;
+                proxy_set_header Connection $upgrading;
+                proxy_buffering off;
+            }}
+        }}
+    """
+    with _running_nginx(server, folder, address):
+        yield f"unix://{address}"
+
+
+@contextlib.contextmanager
+def nginx_before(url, folder, *, forget=()):
+    """The address of a server's page behind nginx, as in the manual but for the lines that begin with *forget*."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = free.getsockname()
+    location = from_the_manual("serving", "location /shell/ {", **{"http://127.0.0.1:8080/PATH": url})
+    lines = [line for line in location.splitlines(keepends=True) if not line.strip().startswith(tuple(forget))]
+    server = f"server {{ listen {address[0]}:{address[1]}; {''.join(lines)} }}"
+    with _running_nginx(server, folder, address):
+        yield f"http://{address[0]}:{address[1]}/shell/"
+
+
+@contextlib.contextmanager
+def _running_nginx(server, folder, address):
     configuration = f"""
         daemon off;
         user root;
@@ -67,22 +99,11 @@ def nginx(engine_socket, folder):
             access_log off;
             client_body_temp_path {folder}/body;
             proxy_temp_path {folder}/proxy;
-            map $http_upgrade $upgrading {{ default upgrade; "" close; }}
-            server {{
-                listen unix:{address};
-                location / {{
-                    proxy_pass http://unix:{engine_socket};
-                    proxy_http_version 1.1;
-                    proxy_set_header Host $http_host;
-                    proxy_set_header Upgrade $http_upgrade;
-                    proxy_set_header Connection $upgrading;
-                    proxy_buffering off;
-                }}
-            }}
+            {server}
         }}
     """
     with running("nginx", configuration, folder, "-e", "stderr", "-c", address=address):
-        yield f"unix://{address}"
+        yield
 
 
 @contextlib.contextmanager
@@ -94,7 +115,7 @@ def haproxy(engine_socket, folder, container):
         "/run/dockerexec-ws.sock": f"{folder}/http",
         "user root group dockerexec-ws": "",
     }
-    configuration = f"""{from_the_manual("global", **replacements)}
+    configuration = f"""{from_the_manual("operating", "global", **replacements)}
 listen tcp
     mode tcp
     bind unix@{folder}/tcp
@@ -118,6 +139,7 @@ def apache(engine_socket, folder, container):
     port = address[1]
     modules = "/usr/lib/apache2/modules"
     site = from_the_manual(
+        "operating",
         "Listen 127.0.0.1:2375",
         **{"127.0.0.1:2375": f"127.0.0.1:{port}", "NAME": container, "/var/run/docker.sock": engine_socket},
     )

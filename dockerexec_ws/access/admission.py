@@ -19,6 +19,9 @@ STRANGER = (
     "--allow-unauthenticated."
 )
 
+PASS_HOST = "A proxy in front of it has to pass on the Host header (nginx: proxy_set_header Host $http_host)."
+"""What a proxy may lack whose requests name a foreign host, or come from the page of a foreign host."""
+
 MOST_FAILURES = 10
 """Failed authentications in a minute after which further failures of an address are slowed down."""
 
@@ -99,18 +102,42 @@ class Admission:
 
     def check(self, environ: Environ) -> None:
         """Check everything except the client's credentials. Raises RefusedError: 403."""
+        self._check_host(environ)
+        self._check_origin(environ)
+        self._check_machine(environ)
+
+    def check_for_file(self, environ: Environ) -> None:
+        """Check a request for a file of the page, which any web page may ask for. Raises RefusedError: 403.
+
+        The files hold no secret, and no browser shows them to another site. A browser sends an Origin with its requests
+        for modules. Behind a proxy that does not pass on the Host header, it is not the server's own, and the page
+        could not tell its user why.
+        """
+        self._check_host(environ)
+        self._check_machine(environ)
+
+    def _check_host(self, environ: Environ) -> None:
+        """Protect the container from web pages whose name was made to resolve to this machine (DNS rebinding)."""
         host = self._proxies.host(environ)
         if "*" not in self._allow_hosts and not allowed_host(host, environ, self._allow_hosts):
             raise RefusedError(
-                403, "This server is not known by that host name. The server's operator can allow it with --allow-host."
+                403,
+                f"This server is not known by that host name. {PASS_HOST} The server's operator can allow other names "
+                "with --allow-host.",
             )
+
+    def _check_origin(self, environ: Environ) -> None:
+        """Protect the container from other sites' web pages, which could connect with their visitors' credentials."""
         origin = environ.get("HTTP_ORIGIN")
-        if origin is not None and not self._may_come_from(origin, host, environ):
+        if origin is not None and not self._may_come_from(origin, self._proxies.host(environ), environ):
             raise RefusedError(
                 403,
-                f"Connections from web pages at {origin} are not allowed. The server's operator can allow them with "
-                "--allow-origin.",
+                f"Connections from web pages at {origin} are not allowed, because this server is not there. "
+                f"{PASS_HOST} The server's operator can allow other pages with --allow-origin.",
             )
+
+    def _check_machine(self, environ: Environ) -> None:
+        """Protect the container from other machines, if clients do not have to authenticate."""
         if self._authenticators or self._allow_unauthenticated:
             return
         if not self._proxies.is_from_this_machine(environ):

@@ -134,9 +134,7 @@ export class App {
    * @returns {URL} of its sessions
    */
   #address(container) {
-    const url = new URL(encodeURIComponent(container), this.#base);
-    if (!container && url.pathname !== "/") url.pathname = url.pathname.replace(/\/$/, "");
-    return url;
+    return new URL(encodeURIComponent(container), this.#base);
   }
 
   /**

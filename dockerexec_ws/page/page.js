@@ -104,6 +104,7 @@ window.addEventListener("beforeunload", (event) => {
 });
 window.visualViewport?.addEventListener("resize", fitViewport);
 
+element("unstarted").remove();
 fitViewport();
 followLink();
 app.start();

@@ -19,7 +19,9 @@
  */
 export async function askPolicy(token) {
   try {
-    const response = await fetch(new URL("policy.json", import.meta.url), {
+    const url = new URL("policy.json", import.meta.url);
+    url.search = new URLSearchParams({ origin: location.origin }).toString(); // which the browser does not tell here
+    const response = await fetch(url, {
       cache: "no-store",
       redirect: "error",
       headers: token ? { Authorization: `Bearer ${token}` } : {},

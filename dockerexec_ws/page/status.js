@@ -32,5 +32,5 @@ export function describeEnding(ending) {
 export function describeUnopened(answer) {
   return "status" in answer
     ? `Could not connect: ${answer.text}`
-    : "Could not connect, although the server answers. A proxy in between may block WebSockets.";
+    : "Could not connect, although the server answers. A proxy in between may not pass on the header Upgrade.";
 }

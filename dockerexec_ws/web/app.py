@@ -29,8 +29,8 @@ from dockerexec_ws.settings.settings import Settings
 from dockerexec_ws.web.backend import Backend
 from dockerexec_ws.web.carriers import carrier_of
 from dockerexec_ws.web.gunicorn_worker import gunicorn_worker, shortcomings
-from dockerexec_ws.web.page import POLICY, UNBUILT, Answer, Page, is_for_page, policy_answer
-from dockerexec_ws.web.paths import Paths
+from dockerexec_ws.web.page import POLICY, UNBUILT, Answer, Page, is_for_page, policy_answer, with_page_origin
+from dockerexec_ws.web.paths import ASSETS, Paths
 from dockerexec_ws.web.upgrade import upgrade
 
 logger = logging.getLogger(__name__)
@@ -188,8 +188,9 @@ class App:
             # Otherwise another site's page could lock its visitors out, because each request would count as a failure.
             if environ.get("HTTP_SEC_FETCH_SITE", "none") not in ("same-origin", "none"):
                 raise RefusedError(403, "Only the page of this server may ask for this.")
-            return policy_answer(self._offer(backend.targets, self._admit(backend, environ)))
-        self._admission.check(environ)  # without authentication, because the page is where users enter a token
+            return policy_answer(self._offer(backend.targets, self._admit(backend, with_page_origin(environ))))
+        # Without authentication, because the page is where users enter a token.
+        (self._admission.check_for_file if below.startswith(ASSETS) else self._admission.check)(environ)
         return page.answer(below, environ)
 
     def _offer(self, targets: Targets, client: Client) -> dict[str, object]:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 from dockerexec_ws.access.identity import Environ
 from dockerexec_ws.access.refusal import RefusedError
@@ -110,6 +110,19 @@ class _File:
 def policy_answer(offer: Mapping[str, object]) -> Answer:
     """Return the response with the policy: what the client may ask for."""
     return _answer("application/json", [("Cache-Control", "no-store"), *_ALWAYS], json.dumps(offer).encode())
+
+
+def with_page_origin(environ: Environ) -> Environ:
+    """Return *environ* with the origin that the page tells in its query, unless the browser sent one.
+
+    A browser sends it when it opens a session, but not when the page asks for the policy. With it, the policy is
+    refused for the same reason as a session would be, and the page can show that reason. Another site's page gains
+    nothing: it cannot read the answer.
+    """
+    if "HTTP_ORIGIN" in environ:
+        return environ
+    told = dict(parse_qsl(environ.get("QUERY_STRING", ""))).get("origin")
+    return environ if told is None else {**environ, "HTTP_ORIGIN": told}
 
 
 def is_for_page(environ: Environ) -> bool:

@@ -230,7 +230,7 @@ def test_a_websocket_that_does_not_get_through(open_tab, serve):
     server = serve()
     tab = open_tab(page_of(server))
     tab.wait_for_status("^Not connected")
-    proxy = "(kind, [url, protocols]) => new kind(url.replace('/x?', '/y?'), protocols)"
+    proxy = "(kind, [url, protocols]) => new kind(url.replace('/x/?', '/y/?'), protocols)"
     tab("evaluate", f"() => {{ WebSocket = new Proxy(WebSocket, {{construct: {proxy}}}); }}")
     tab.connect("echo hi")
     tab.wait_for_status("^Could not connect, although the server answers. A proxy")

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+from urllib.parse import urlencode
 
 import pytest
 
@@ -25,10 +26,26 @@ pytestmark = needs_page
         ({"Origin": "http://ci.example"}, {"allow_origin": ["http://ci.example"]}, 200),
     ],
 )
-def test_the_host_and_the_origin_are_checked_for_all_of_it(serve, headers, options, status):
+def test_the_host_and_the_origin_are_checked_for_all_that_is_not_public(serve, headers, options, status):
     server = serve(**options)
-    for below in ("", "/", "/-/page.js", "/-/policy.json"):
+    for below in ("", "/", "/-/policy.json"):
         assert status_of(server.url, below, **headers) == status, below
+    # The files are everybody's, but no page whose name was made to resolve to this machine has anything from here.
+    assert status_of(server.url, "/-/page.js", **headers) == (status if "host" in headers else 200)
+
+
+def test_the_page_is_told_what_a_session_of_its_origin_would_be(serve):
+    server = serve(allow_origin=["http://ci.example"])
+    for origin, status in (("http://evil.example", 403), ("http://ci.example", 200), ("null", 403)):
+        response, body = get(server.url, f"/-/policy.json?{urlencode({'origin': origin})}")
+        assert response.status == status, origin
+        assert (b"proxy_set_header Host $http_host" in body) == (status == 403)
+    # What the browser says itself counts more.
+    for told, sent, status in (
+        ("http://ci.example", "http://evil.example", 403),
+        ("http://e", "http://ci.example", 200),
+    ):
+        assert status_of(server.url, f"/-/policy.json?{urlencode({'origin': told})}", Origin=sent) == status
 
 
 def test_a_stranger_with_the_wrong_path_learns_nothing(serve):
