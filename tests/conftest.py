@@ -63,7 +63,10 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if item.path.is_relative_to(TESTS / "bench"):
             item.add_marker("alone")
-        elif item.path.is_relative_to(TESTS / "faults") and "alone" not in item.keywords:
+        elif "alone" not in item.keywords and (
+            item.path.is_relative_to(TESTS / "faults") or "cable" in item.fixturenames
+        ):
+            # A new network interface makes Chromium break off its requests (net::ERR_NETWORK_CHANGED).
             item.add_marker("heavy")
     if not config.getoption("--all"):
         kept = [item for item in items if "slow" not in item.keywords]

@@ -140,9 +140,11 @@ def test_each_gunicorn_worker_is_one(own_container, docker_host, docker_api, tmp
 
 def worker_of(docker_api, container, gunicorn, peer):
     """The pid of the worker process that has the peer's connection."""
-    local = f"{peer.socket.getsockname()[1]:04X}"
+    # In the worker's row of the table the server's port comes first. Other connections may have one of the two ports.
+    ports = [f"{end[1]:04X}" for end in (peer.socket.getpeername(), peer.socket.getsockname())]
     with open("/proc/net/tcp") as table:
-        (inode,) = [line.split()[9] for line in table if line.split()[2].endswith(f":{local}")]
+        rows = [line.split() for line in table]
+    (inode,) = [row[9] for row in rows if [end.rpartition(":")[2] for end in row[1:3]] == ports]
     workers = subprocess.run(["pgrep", "-P", str(gunicorn)], capture_output=True, text=True, check=True).stdout.split()
     for worker in workers:
         for fd in os.listdir(f"/proc/{worker}/fd"):

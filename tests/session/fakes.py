@@ -122,6 +122,7 @@ class FakeStream:
         self.reads.set()
         self.stdin_ended = False
         self.closed = False
+        self.ends_at_half_close = False
         self._output = Queue()
 
     def process_writes(self, data, number=1):
