@@ -67,6 +67,14 @@ class RequestRefusedError(DockerExecError):
     close_code = 1008
 
 
+class NotAllowedError(RequestRefusedError):
+    """The server's policy does not allow a parameter of the client's request. *option* of the server can allow it."""
+
+    def __init__(self, parameter: str) -> None:
+        super().__init__(f"{parameter}: not allowed")
+        self.option = f"--allow-{parameter}"
+
+
 class LimitExceededError(DockerExecError):
     """A session has reached one of its limits."""
 

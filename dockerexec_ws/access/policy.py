@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dockerexec_ws.access.patterns import allowed_path, is_literal, matches, matches_user
 from dockerexec_ws.access.request import ExecRequest
-from dockerexec_ws.errors import RequestRefusedError
+from dockerexec_ws.errors import NotAllowedError, RequestRefusedError
 from dockerexec_ws.protocol.terminal import terminal_variables
 
 Command = str | Sequence[str]
@@ -35,7 +35,7 @@ class Policy:
     def apply(self, request: ExecRequest) -> ExecRequest:
         """Return *request* with its paths as they were compared.
 
-        Raises RequestRefusedError, which names the parameter.
+        Raises RequestRefusedError, which names the parameter; it is a NotAllowedError if the policy could allow that.
         """
         if not request.argv:
             raise RequestRefusedError("no command was given: add a query parameter command=... for each word of it")
@@ -53,7 +53,7 @@ class Policy:
         }
         for parameter, is_refused in refused.items():
             if is_refused:
-                raise RequestRefusedError(f"{parameter}: not allowed")
+                raise NotAllowedError(parameter)
         environment = request.environment
         if request.tty and self.term and "TERM" not in variables:
             environment = (f"TERM={self.term}", *environment)

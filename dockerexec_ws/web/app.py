@@ -17,7 +17,7 @@ from dockerexec_ws.access.refusal import RefusedError
 from dockerexec_ws.access.request import parse_request
 from dockerexec_ws.access.targets import Targets
 from dockerexec_ws.engine.docker import engine_address
-from dockerexec_ws.errors import DockerExecError, NotPatchedError, SettingsError, ShuttingDownError
+from dockerexec_ws.errors import DockerExecError, NotAllowedError, NotPatchedError, SettingsError, ShuttingDownError
 from dockerexec_ws.net.websocket import WebSocket
 from dockerexec_ws.observe.subscriptions import Events
 from dockerexec_ws.protocol.events import Error
@@ -91,6 +91,13 @@ class App:
             privileged=settings.allow_privileged,
             term=settings.term,
         )
+        # Only clients on this machine get in, and nobody has chosen what they may ask for.
+        self._is_operators_own = (
+            not self.authenticators
+            and not settings.allow_unauthenticated
+            and self._policy == Policy(term=settings.term)
+        )
+        self._named_options: set[str] = set()  # that the log has named
         self._draining = False
         self._events = Events()
         self._backend: Backend | None = None  # until it has started
@@ -242,9 +249,16 @@ class App:
                 backend.registry.remove(session)
 
     def _refuse_session(self, backend: Backend, websocket: WebSocket, client: Client, error: DockerExecError) -> None:
-        refusal = Refusal(reason=str(error), address=client.address, origin=client.origin, identity=client.name)
+        text = str(error)
+        if isinstance(error, NotAllowedError):
+            if error.option not in self._named_options:  # once, because clients could fill the log
+                self._named_options.add(error.option)
+                logger.warning("a client was told %r. The option %s can allow it.", text, error.option)
+            if self._is_operators_own:
+                text += f". The server's option {error.option} can allow it."
+        refusal = Refusal(reason=text, address=client.address, origin=client.origin, identity=client.name)
         backend.observers.refused(refusal)
-        self._refuse(websocket, str(error), error.close_code)
+        self._refuse(websocket, text, error.close_code)
 
     def _make_session(self, backend: Backend, environ: Environ, websocket: WebSocket, client: Client) -> Session:
         """Check what a client asks for, then make its session and register it. Raises DockerExecError."""

@@ -13,15 +13,23 @@ from tests.standin import StandInEngine, frame
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"user": "1000"}, "user: not allowed"),
-        ({"workdir": "/tmp"}, "workdir: not allowed"),
-        ({"env": "A=1"}, "env: not allowed"),
-        ({"privileged": "true"}, "privileged: not allowed"),
+        ({"user": "1000"}, "user: not allowed. The server's option --allow-user can allow it."),
+        ({"workdir": "/tmp"}, "workdir: not allowed. The server's option --allow-workdir can allow it."),
+        ({"env": "A=1"}, "env: not allowed. The server's option --allow-env can allow it."),
+        ({"privileged": "true"}, "privileged: not allowed. The server's option --allow-privileged can allow it."),
         ({"rows": "0", "columns": "1"}, "rows: give a number from 1 to 65535"),
     ],
 )
 def test_without_a_policy(server, container, docker_api, fields, text):
     assert_refused(ask(server.url, "true", **fields), text, docker_api, container)
+
+
+@pytest.mark.parametrize("options", [{"allow_unauthenticated": True}, {"allow_user": ["other"]}])
+def test_only_the_log_names_an_option_to_the_operator_of_others_clients(serve, caplog, options):
+    server = serve(**options)
+    for _ in range(2):
+        assert ask(server.url, "true", user="app").errors == ["user: not allowed"]
+    assert caplog.text.count("a client was told 'user: not allowed'. The option --allow-user can allow it.") == 1
 
 
 @pytest.mark.parametrize(
@@ -55,7 +63,9 @@ def test_the_terminals_name(serve, server):
     fields = {"tty": "true", "env": ["TERM=vt100", "COLORTERM=truecolor"]}
     assert ask(server.url, "sh", "-c", script, **fields).stdout == b"vt100 truecolor\r\n"
     assert ask(serve(term="").url, "sh", "-c", script, tty="true").stdout == b"xterm\r\n"
-    assert ask(server.url, "sh", "-c", script, env="TERM=vt100").errors == ["env: not allowed"]
+    assert ask(server.url, "sh", "-c", script, env="TERM=vt100").errors == [
+        "env: not allowed. The server's option --allow-env can allow it."
+    ]
 
 
 def test_a_policy_that_widens(serve):

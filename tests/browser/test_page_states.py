@@ -67,7 +67,7 @@ def test_an_exact_command_is_sent_as_it_is(open_tab, serve):
 def test_a_user_that_is_not_allowed(open_tab, server):
     tab = open_tab(page_of(server, "?user=root"))
     tab.connect("id")
-    tab.wait_for_status(r"^Refused: user: not allowed$")
+    tab.wait_for_status(r"^Refused: user: not allowed\. The server's option --allow-user can allow it\.$")
 
 
 def test_where_clients_choose_the_container_it_is_asked_for(open_tab, serve, container):
