@@ -1,7 +1,10 @@
-"""The environment variables by which a client says what its terminal is."""
+"""What clients with a terminal ask for: a shell by default, and variables that say what the terminal is."""
 
 import re
 from collections.abc import Mapping
+
+SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
+"""The command that runs if the user names none: bash, or sh if the container has no bash."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,63}")
 

@@ -14,15 +14,12 @@ from click.shell_completion import get_completion_class
 from dockerexec_ws.client.terminal.escape import escape_character
 from dockerexec_ws.client.terminal.exit_status import OWN_FAILURE, Ending
 from dockerexec_ws.errors import SettingsError
-from dockerexec_ws.protocol.terminal import terminal_variables
+from dockerexec_ws.protocol.terminal import SHELL, terminal_variables
 
 if TYPE_CHECKING:
     import ssl
 
 PROGRAM = "dockerexec-ws-client"
-SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
-"""What runs if the user names no command."""
-
 TOKEN_VARIABLE = "DOCKEREXEC_WS_TOKEN"  # nosec B105  # its name, not a token
 
 _COMPLETION_VARIABLE = "_DOCKEREXEC_WS_CLIENT_COMPLETE"
