@@ -111,6 +111,12 @@ def offered_commands(policy: Policy, narrowing: Narrowing) -> tuple[list[list[st
     return listed, bool(patterns)
 
 
+def allows_shell(policy: Policy, narrowing: Narrowing) -> bool:
+    """Whether the client may run ``sh`` with any words."""
+    patterns = [command for command in policy.commands if isinstance(command, str)]
+    return narrowing.command is None and allowed_path("sh", patterns) is not None
+
+
 def _allowed(argv: tuple[str, ...], commands: Sequence[Command]) -> tuple[str, ...] | None:
     """Return the words that *argv* may run as, None if no command is for them."""
     patterns = [command for command in commands if isinstance(command, str)]

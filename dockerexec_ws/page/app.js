@@ -4,7 +4,6 @@ import { LineInput } from "./line_input.js";
 import { OutputQueue } from "./output.js";
 import { askPolicy, isRefusal } from "./policy.js";
 import { ExecSession } from "./session.js";
-import { quote } from "./shell_words.js";
 import { PageState } from "./states.js";
 import { describeEnding, describeUnopened } from "./status.js";
 
@@ -77,7 +76,7 @@ export class App {
     if (!request) return;
     terminal.begin(Boolean(request.tty), this.#readOnly);
     title.program("");
-    const what = quote(request.command) + (form.container ? ` in ${form.container}` : "");
+    const what = form.describe(request);
     this.#state.move("connecting", `Connecting: ${what}`);
     this.#open(request, what);
     terminal.focus();

@@ -1,6 +1,7 @@
 /** The form for the command. The policy and a link can fill it in; only the user can start a session with it. */
 
-import { quote, split, UnfinishedError } from "./shell_words.js";
+import { element as page } from "./dom.js";
+import { hasShellSyntax, quote, showable, split, UnfinishedError } from "./shell_words.js";
 
 /**
  * @param {string} selector
@@ -12,6 +13,7 @@ export class CommandForm {
   #container = element("input[name=container]");
   #line = element("input[name=command]");
   #choice = element("select[name=command]");
+  #byShell = element("[name=shell]"); // whether a shell reads the line
   #tty = element("[name=tty]");
   #user = element("[name=user]");
   #workdir = element("[name=workdir]");
@@ -19,9 +21,15 @@ export class CommandForm {
   /** @type {string[] | undefined} */
   #linkedCommand;
   #hasPolicy = false;
+  /** @type {string[] | null} what runs if the line is empty */
+  #shell = null;
 
   constructor() {
-    this.#line.addEventListener("input", () => this.#line.setCustomValidity(""));
+    this.#line.addEventListener("input", () => {
+      this.#line.setCustomValidity("");
+      this.#showWords();
+    });
+    this.#byShell.addEventListener("change", () => this.#showWords());
   }
 
   /**
@@ -73,6 +81,13 @@ export class CommandForm {
       this.#choice.replaceChildren(...Array.from(lines, (line) => new Option(line, line)));
       if (lines.has(value)) this.#choice.value = value;
     }
+    this.#shell = policy.any_command ? policy.shell : null;
+    this.#line.required = !this.#shell;
+    if (this.#shell) {
+      this.#line.placeholder = "Shell, or another command";
+      page("how").textContent = "Press Connect for a shell, or enter another command first.";
+    }
+    this.#showWords();
     this.#line.hidden = this.#line.disabled = !policy.any_command;
     this.#choice.hidden = this.#choice.disabled = policy.any_command;
     this.#hasPolicy = true;
@@ -91,7 +106,7 @@ export class CommandForm {
     /** @type {string[]} */
     let command;
     try {
-      command = split(this.#choice.disabled ? this.#line.value : this.#choice.value);
+      command = this.#words();
     } catch (error) {
       if (!(error instanceof UnfinishedError)) throw error;
       this.#line.setCustomValidity(error.message);
@@ -112,6 +127,39 @@ export class CommandForm {
     };
   }
 
+  /**
+   * Describe what `request` returned, for the status.
+   * @param {import("./opening.js").ExecRequest} request
+   * @returns {string}
+   */
+  describe({ command }) {
+    return (command === this.#shell ? "Shell" : quote(command)) + (this.container ? ` in ${this.container}` : "");
+  }
+
+  /**
+   * @returns {string[]}
+   * @throws {UnfinishedError}
+   */
+  #words() {
+    if (!this.#choice.disabled) return split(this.#choice.value);
+    const line = this.#line.value.trim();
+    const words = split(line);
+    if (words.length === 0) return this.#shell ?? [];
+    return this.#shell && this.#byShell.checked && hasShellSyntax(line) ? ["sh", "-c", line] : words;
+  }
+
+  /** If only a shell understands the line, offer to have one run it, and show what would run. */
+  #showWords() {
+    const offer = this.#byShell.closest("label");
+    try {
+      offer.hidden = !this.#shell || !hasShellSyntax(this.#line.value);
+      if (!offer.hidden) offer.querySelector("code").textContent = showable(quote(this.#words()));
+    } catch (error) {
+      if (!(error instanceof UnfinishedError)) throw error;
+      offer.hidden = true;
+    }
+  }
+
   /** @param {boolean} on false while a session runs */
   setEnabled(on) {
     element("#more").open &&= on;
@@ -119,6 +167,7 @@ export class CommandForm {
       field.readOnly = !on;
     }
     this.#tty.closest("label").inert = !on;
+    this.#byShell.closest("label").inert = !on;
     this.#choice.inert = !on;
   }
 

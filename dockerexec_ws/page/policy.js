@@ -7,6 +7,7 @@
  * @property {string[]} containers names to offer; the policy may allow others as well
  * @property {boolean} any_command whether the user may type a command; otherwise only those in `commands`
  * @property {string[][]} commands
+ * @property {string[] | null} shell the command that starts a shell, if the user may run `sh`
  * @property {boolean} tty
  * @property {boolean} read_only
  */

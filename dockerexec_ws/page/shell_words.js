@@ -37,6 +37,18 @@ export function split(line) {
 }
 
 /**
+ * Whether a shell would do something else with the line than `split`: it has an operator, a variable or a pattern.
+ * @param {string} line
+ * @returns {boolean}
+ */
+export function hasShellSyntax(line) {
+  const bare = line.replace(/'[^']*'|"((?:[^"\\]|\\.)*)"|\\./gs, (_, double) =>
+    /[$`]/.test(double?.replace(/\\./gs, "") ?? "") ? "$" : "",
+  );
+  return /[|;&<>$*`]/.test(bare);
+}
+
+/**
  * Return a line that `split`, or a shell, splits into these words.
  * @param {string[]} words
  * @returns {string}

@@ -12,7 +12,7 @@ from websockets.frames import CloseCode
 from dockerexec_ws.access.admission import Admission, Client
 from dockerexec_ws.access.authenticators import authenticators_of, token_need
 from dockerexec_ws.access.identity import LOCAL_ADDRESS, Environ
-from dockerexec_ws.access.policy import Policy, offered_commands
+from dockerexec_ws.access.policy import Policy, allows_shell, offered_commands
 from dockerexec_ws.access.refusal import RefusedError
 from dockerexec_ws.access.request import parse_request
 from dockerexec_ws.access.targets import Targets
@@ -21,6 +21,7 @@ from dockerexec_ws.errors import DockerExecError, NotAllowedError, NotPatchedErr
 from dockerexec_ws.net.websocket import WebSocket
 from dockerexec_ws.observe.subscriptions import Events
 from dockerexec_ws.protocol.events import Error
+from dockerexec_ws.protocol.terminal import SHELL
 from dockerexec_ws.protocol.versions import codec_of
 from dockerexec_ws.session.observers import Refusal
 from dockerexec_ws.session.registry import Registry
@@ -209,6 +210,7 @@ class App:
             "containers": targets.named(client.narrowing.containers),
             "any_command": any_command,
             "commands": commands,
+            "shell": SHELL if allows_shell(self._policy, client.narrowing) else None,
             "tty": self._policy.tty and client.narrowing.tty is not False,
             "read_only": self._settings.read_only,
         }

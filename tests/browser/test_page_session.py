@@ -2,6 +2,7 @@
 
 import hashlib
 
+from dockerexec_ws.protocol.terminal import SHELL
 from tests.browser.conftest import page_of
 from tests.conftest import processes, wait_until
 
@@ -14,6 +15,45 @@ def test_what_is_typed_is_answered_and_the_exit_code_told(tab):
     tab.type("exit 3\n")
     tab.wait_for_status(r"^Ended with exit code 3\.$")
     tab.wait_for("── Ended with exit code 3. ─")
+
+
+def test_one_press_gives_a_shell(tab, server):
+    tab.wait_for("Press Connect for a shell", "#welcome")
+    tab.press("Enter")
+    tab.wait_for_status("^Running: Shell$")
+    (session,) = server.sessions
+    assert (session.argv, session.tty) == (SHELL, True)
+    tab.type("echo $0 $((6*7))\n")
+    tab.wait_for(r"(?m)^bash 42\s*$")
+    tab.type("exit\n")
+    tab.wait_for_status(r"^Ended with exit code 0\.$")
+
+
+def test_a_line_with_shell_syntax_is_run_by_a_shell_which_is_said_before(tab, server):
+    tab.wait_for("Press Connect for a shell", "#welcome")
+    tab("fill", "input[name=command]", "echo a b")
+    assert not tab("is_visible", "#by-shell")
+    tab("fill", "input[name=command]", "printf '%s\\n' one two | head -n 1; echo $((6*7))")
+    tab.wait_for(r"What runs: sh -c 'printf .* \| head -n 1; echo \$\(\(6\*7\)\)'$", "#by-shell")
+    tab("click", "#connect")
+    tab.wait_for(r"one\s*\n42\s*\n── Ended with exit code 0")
+    tab("uncheck", "[name=shell]")
+    tab("fill", "input[name=command]", "echo a | b")
+    tab.wait_for(r"What runs: echo a '\|' b$", "#by-shell")
+    tab("click", "#connect")
+    tab.wait_for(r"a \| b\s*\n── Ended with exit code 0")
+
+
+def test_where_no_shell_is_allowed_none_is_offered(open_tab, serve):
+    tab = open_tab(page_of(serve(allow_command=["echo"])))
+    wait_until(lambda: tab("input_value", "input[name=command]") == "echo")
+    tab("fill", "input[name=command]", "")
+    tab("click", "#connect")
+    assert tab.status() == "Not connected."
+    tab("fill", "input[name=command]", "echo a | b")
+    assert not tab("is_visible", "#by-shell")
+    tab("click", "#connect")
+    tab.wait_for(r"a \| b\s*\n── Ended with exit code 0")
 
 
 def test_bytes_typed_are_utf_8(tab):

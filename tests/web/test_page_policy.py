@@ -7,7 +7,8 @@ import pytest
 
 from dockerexec_ws.access.admission import MOST_FAILURES
 from dockerexec_ws.access.identity import Identity
-from dockerexec_ws.access.policy import Narrowing, Policy, offered_commands
+from dockerexec_ws.access.policy import Narrowing, Policy, allows_shell, offered_commands
+from dockerexec_ws.protocol.terminal import SHELL
 from tests.access.conftest import token_file  # noqa: F401  # a fixture
 from tests.access.handshake import bearer
 from tests.conftest import needs_page, wait_until
@@ -73,6 +74,7 @@ def test_the_policy_where_nothing_is_restricted(server):
         "containers": [],
         "any_command": True,
         "commands": [],
+        "shell": list(SHELL),
         "tty": True,
         "read_only": False,
     }
@@ -93,6 +95,7 @@ def test_the_policy_that_is_restricted(serve):
         "containers": ["app", "web"],
         "any_command": True,
         "commands": [["bash"], ["tail", "-f", "/log"]],
+        "shell": None,
         "tty": False,
         "read_only": True,
     }
@@ -139,6 +142,20 @@ def test_a_token_narrows_what_the_page_is_told(serve, signed, options, claim, ex
 )
 def test_which_commands_can_be_listed(commands, narrowed, listed, others):
     assert offered_commands(Policy(commands=commands), Narrowing(command=narrowed)) == (listed, others)
+
+
+@pytest.mark.parametrize(
+    ("commands", "narrowed", "allowed"),
+    [
+        (["*"], None, True),
+        (["ls", "s?"], None, True),
+        (["bash", "/bin/sh"], None, False),
+        ([SHELL], None, False),  # exactly that, but no other line
+        (["*"], SHELL, False),
+    ],
+)
+def test_who_is_offered_a_shell(commands, narrowed, allowed):
+    assert allows_shell(Policy(commands=commands), Narrowing(command=narrowed)) == allowed
 
 
 def test_what_is_listed_can_be_run(serve, signed):
