@@ -4,6 +4,7 @@ import { App } from "./app.js";
 import { element, on } from "./dom.js";
 import { FindForm } from "./find.js";
 import { CommandForm } from "./form.js";
+import { FullScreen } from "./full_screen.js";
 import { LinkWarning } from "./link_warning.js";
 import { quote, showable } from "./shell_words.js";
 import { TerminalView } from "./terminal.js";
@@ -41,6 +42,7 @@ const terminal = new TerminalView(element("terminal"), {
 });
 const find = new FindForm(terminal);
 const tools = new Tools(terminal, say);
+new FullScreen(say, () => terminal.focus());
 const app = new App({ form, link, terminal, title, show }, BASE, document.documentElement.dataset.token);
 
 /** @param {string} text for the status */

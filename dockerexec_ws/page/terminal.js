@@ -1,5 +1,6 @@
 /** The terminal on the page: xterm.js with its addons, the theme, search and touch. */
 
+import { claimedControl } from "./input_method.js";
 import { searchColours, terminalTheme, watchTheme } from "./theme.js";
 import { FitAddon } from "./vendor/addon-fit.mjs";
 import { SearchAddon } from "./vendor/addon-search.mjs";
@@ -233,6 +234,12 @@ export class TerminalView {
    */
   #key(event, listener) {
     if (event.type !== "keydown") return true;
+    const control = claimedControl(event);
+    if (control) {
+      event.preventDefault();
+      this.#terminal.input(control);
+      return false;
+    }
     // Without a session, Tab moves the focus, as elsewhere on the page.
     if (event.key === "Tab" && !this.#running) return false;
     if (!event.ctrlKey || !event.shiftKey || event.altKey) return true;

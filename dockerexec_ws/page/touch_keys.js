@@ -22,6 +22,7 @@ export class TouchKeys {
       if (key === "Control") this.#hold(!this.#held);
       else if (key === "Escape") type("\x1b");
       else if (key === "Tab") type("\t");
+      else if (key === "Ctrl-W") type("\x17");
       else if (key && this.#held) type(`\x1b[1;5${ARROWS[key]}`);
       else if (key) type(`\x1b${applicationCursor() ? "O" : "["}${ARROWS[key]}`);
       if (key && key !== "Control") this.#hold(false);

@@ -7,13 +7,13 @@ from tests.conftest import wait_until
 def test_on_a_phone_there_are_the_keys_that_it_lacks(open_tab, server):
     tab = open_tab(page_of(server), **PHONE)
     assert not tab("is_visible", "#keys")
-    tab.connect("bash -c 'stty raw -echo; echo ready; head -c 6 | od -An -tx1; trap \"\" TERM'")
+    tab.connect("bash -c 'stty raw -echo; echo ready; head -c 7 | od -An -tx1; trap \"\" TERM'")
     tab.wait_for("ready")
-    for key in ("Escape", "ArrowUp", "Control"):
+    for key in ("Ctrl-W", "Escape", "ArrowUp", "Control"):
         tab("tap", f"[data-key={key}]")
     tab.type("c")
     tab("tap", "[data-key=Tab]")
-    tab.wait_for("1b 1b 5b 41 03 09")
+    tab.wait_for("17 1b 1b 5b 41 03 09")
 
 
 def test_on_a_phone_the_output_scrolls_by_touch(open_tab, server):

@@ -78,3 +78,53 @@ def test_mouse_reports_are_bytes(tab):
     tab("mouse.click", 1150, 400)  # its column is beyond what ASCII could tell
     (column,) = tab.wait_for(r"1b 5b 4d 20 ([0-9a-f]{2}) [0-9a-f]{2}")
     assert int(column, 16) > 127
+
+
+PRESS = """
+(events) => events.forEach((event) => document.querySelector('.xterm-helper-textarea').dispatchEvent(
+  new KeyboardEvent('keydown', {bubbles: true, cancelable: true, keyCode: 229, key: 'Process', ...event})))
+"""
+
+
+def test_what_an_input_method_claims_without_composing_arrives(tab):
+    keys = [
+        ({"code": "KeyC", "ctrlKey": True}, "03"),
+        ({"code": "KeyV", "key": "ㅍ", "ctrlKey": True}, "16"),
+        ({"code": "KeyS", "key": "d", "ctrlKey": True}, "04"),  # a layout with a D where others have an S
+        ({"code": "Escape"}, "1b"),
+        ({"code": "BracketLeft", "ctrlKey": True}, "1b"),
+        ({"code": "Space", "ctrlKey": True}, "00"),
+        ({"code": "Escape", "isComposing": True}, ""),  # the input method's own
+        ({"code": "KeyA"}, ""),
+        ({"code": "KeyZ", "ctrlKey": True}, "1a"),
+    ]
+    tab.connect("bash -c 'stty raw -echo; echo ready; head -c 7 | od -An -tx1'")
+    tab.wait_for("ready")
+    tab("evaluate", PRESS, [event for event, _ in keys])
+    tab.wait_for(" ".join(filter(None, (code for _, code in keys))))
+
+
+def test_in_full_screen_the_keys_that_close_a_tab_are_the_terminals(tab):
+    note = """() => {
+      const { keyboard } = navigator;
+      const lock = keyboard.lock.bind(keyboard);
+      keyboard.lock = async (keys) => { await lock(keys); window.locked = keys; };
+    }"""
+    tab("evaluate", note)
+    tab.connect("bash -c 'stty raw -echo; echo ready; head -c 1 | od -An -tx1; read'")
+    tab.wait_for("ready")
+    tab("click", "#full-screen")
+    tab("wait_for_function", "() => window.locked && document.fullscreenElement !== null")
+    assert {"KeyW", "KeyT", "KeyN"} < set(tab("evaluate", "window.locked"))
+    tab("wait_for_selector", "#full-screen[aria-pressed=true]")
+    assert "xterm-helper-textarea" in tab("evaluate", "document.activeElement.className")
+    tab.press("Control+w")
+    tab.wait_for("17")
+    tab("click", "#full-screen")
+    tab("wait_for_selector", "#full-screen[aria-pressed=false]")
+
+
+def test_full_screen_without_the_keys_says_so(tab):
+    tab("evaluate", "() => Object.defineProperty(navigator, 'keyboard', {value: undefined})")
+    tab("click", "#full-screen")
+    tab.wait_for_status(r"^Ctrl\+W, Ctrl\+T and Ctrl\+N stay the browser's")
