@@ -7,6 +7,8 @@ import { ExecSession } from "./session.js";
 import { PageState } from "./states.js";
 import { describeEnding, describeUnopened } from "./status.js";
 
+// xterm.js draws 24-bit colours. The server takes this variable without permission.
+const COLOURS = "COLORTERM=truecolor";
 const NEEDS_TOKEN = "This server asks for a token.";
 
 /**
@@ -113,10 +115,11 @@ export class App {
       (data, done) => terminal.write(data, done),
       (length) => session.consumed(length),
     );
+    const env = [...(request.tty ? [COLOURS] : []), ...(request.env ?? [])];
     const running = `Running${this.#readOnly ? ", output only" : ""}: ${what}`;
     const session = new ExecSession(
       this.#address(form.container),
-      { ...request, token: this.#token, size: terminal.size },
+      { ...request, env, token: this.#token, size: terminal.size },
       {
         started: () => this.#state.move("running", running),
         output: (data, stderr) => output.put(data, stderr),

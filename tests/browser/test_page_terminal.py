@@ -128,3 +128,10 @@ def test_full_screen_without_the_keys_says_so(tab):
     tab("evaluate", "() => Object.defineProperty(navigator, 'keyboard', {value: undefined})")
     tab("click", "#full-screen")
     tab.wait_for_status(r"^Ctrl\+W, Ctrl\+T and Ctrl\+N stay the browser's")
+
+
+def test_the_program_is_told_what_the_terminal_can_draw(tab):
+    tab.connect("bash -c 'echo \"<$TERM $COLORTERM>\"'")
+    tab.wait_for("<xterm-256color truecolor>")
+    tab.connect("bash -c 'echo \"<$COLORTERM>\"'", tty=False)
+    tab.wait_for("<>")
