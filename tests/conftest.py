@@ -129,8 +129,9 @@ def docker_api(docker_host):
 def running_container(api, *, image=IMAGE, **options):
     """A container, by default of the demo image, with a unique name; removed at the end."""
     name = f"dockerexec-ws-test-{secrets.token_hex(4)}"
+    labels = {LABEL: "1"} | options.pop("labels", {})
     host_config = api.create_host_config(network_mode="none", **options.pop("host_config", {}))
-    api.create_container(image, name=name, labels={LABEL: "1"}, host_config=host_config, **options)
+    api.create_container(image, name=name, labels=labels, host_config=host_config, **options)
     try:
         api.start(name)
         yield name

@@ -1,14 +1,14 @@
 """Where commands can run: in one container, or in those that the policy names. Each kind of target has a class."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from dockerexec_ws.access.patterns import is_literal, matches
-from dockerexec_ws.engine.docker import ContainerState, Engine
+from dockerexec_ws.engine.docker import ContainerState, Engine, RunningContainer
 from dockerexec_ws.engine.own_container import own_container_id
-from dockerexec_ws.errors import ContainerNotFoundError, RequestRefusedError, SettingsError
+from dockerexec_ws.errors import ContainerNotFoundError, EngineError, RequestRefusedError, SettingsError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
 _SHOWN = 64  # characters of a name in an error; as many as an id has
@@ -21,6 +21,14 @@ class Target:
     reference: str
     id: str
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A container that a client may choose. *service* is the Compose or Swarm service that it belongs to, or ""."""
+
+    name: str
+    service: str = ""
 
 
 class Targets(Protocol):
@@ -36,8 +44,11 @@ class Targets(Protocol):
         that does not exist.
         """
 
-    def named(self, narrowed_to: Sequence[str] | None) -> list[str]:
-        """Return the names that a client may choose and that are known without asking the engine."""
+    def offered(self, narrowed_to: Sequence[str] | None) -> list[Offer]:
+        """Return the running containers that a client may choose, by name.
+
+        If the engine does not list its containers, return those names that the policy or *narrowed_to* spells out.
+        """
 
 
 class FixedContainer:
@@ -68,7 +79,7 @@ class FixedContainer:
             raise RequestRefusedError("container: not allowed")
         return Target(self._name, state.id, state.name)
 
-    def named(self, _: Sequence[str] | None) -> list[str]:
+    def offered(self, _: Sequence[str] | None) -> list[Offer]:
         """See Targets."""
         return []
 
@@ -96,22 +107,36 @@ class AllowedContainers:
             state = self._engine.container_state(choice)
         except ContainerNotFoundError as error:
             raise _no_container(choice) from error
-        is_narrowed_away = narrowed_to is not None and not matches(state.name, narrowed_to)
-        if not self._allows(state) or is_narrowed_away or state.id == self._own:
+        if not self._allows(state, narrowed_to):
             raise _no_container(choice)
         return Target(state.id, state.id, state.name)
 
-    def named(self, narrowed_to: Sequence[str] | None) -> list[str]:
+    def offered(self, narrowed_to: Sequence[str] | None) -> list[Offer]:
         """See Targets."""
+        try:
+            running = self._engine.running_containers()
+        except EngineError:  # a proxy before the engine may allow the rest, but no list
+            return [Offer(name) for name in self._spelt_out(narrowed_to)]
+        allowed = [each for each in running if self._allows(each, narrowed_to)]
+        return sorted((Offer(each.name, _service(each.labels)) for each in allowed), key=lambda offer: offer.name)
+
+    def _spelt_out(self, narrowed_to: Sequence[str] | None) -> list[str]:
         names = [name for name in self._names if narrowed_to is None or matches(name, narrowed_to)]
         # A label may allow a name that a token has. That is known only when the client asks for it.
         names += [name for name in narrowed_to or () if self._labels or matches(name, self._names)]
         return sorted({name for name in names if is_literal(name)})
 
-    def _allows(self, state: ContainerState) -> bool:
-        return matches(state.name, self._names) or any(
-            key in state.labels and (not equals or state.labels[key] == value) for key, equals, value in self._labels
+    def _allows(self, container: ContainerState | RunningContainer, narrowed_to: Sequence[str] | None) -> bool:
+        if container.id == self._own or (narrowed_to is not None and not matches(container.name, narrowed_to)):
+            return False
+        labels = container.labels
+        return matches(container.name, self._names) or any(
+            key in labels and (not equals or labels[key] == value) for key, equals, value in self._labels
         )
+
+
+def _service(labels: Mapping[str, str]) -> str:
+    return labels.get("com.docker.compose.service") or labels.get("com.docker.swarm.service.name", "")
 
 
 def _no_container(choice: str) -> RequestRefusedError:

@@ -55,6 +55,15 @@ class ContainerState:
 
 
 @dataclass(frozen=True, slots=True)
+class RunningContainer:
+    """A container in the engine's list. *id* is the full one."""
+
+    id: str
+    name: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class ExecState:
     """The state of an exec. *container_id* is the full one.
 
@@ -159,6 +168,20 @@ class Engine:
                 answer.get("Name", "").removeprefix("/"),
                 (answer.get("Config") or {}).get("Labels") or {},
             )
+
+    def running_containers(self) -> list[RunningContainer]:
+        """Return the containers that run and are not paused (API: GET /containers/json).
+
+        Raises EngineUnavailableError, EngineError.
+        """
+        with self._request():
+            return [
+                # Names with a further slash are aliases that other containers gave it.
+                RunningContainer(each["Id"], name.removeprefix("/"), each.get("Labels") or {})
+                for each in self.api.containers(filters={"status": "running"})
+                for name in each["Names"]
+                if name.count("/") == 1
+            ]
 
     def create_exec(
         self,

@@ -181,6 +181,13 @@ export class App {
     this.#parts.terminal.finish(text);
   }
 
+  /** Offer the containers that run now. */
+  async refreshContainers() {
+    if (!this.#policy || this.hasSession) return;
+    const answer = await askPolicy(this.#token);
+    if (!isRefusal(answer)) this.#parts.form.offerContainers(answer.containers);
+  }
+
   async #loadPolicy() {
     const { form, link } = this.#parts;
     const answer = await askPolicy(this.#token);

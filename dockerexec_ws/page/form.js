@@ -3,6 +3,8 @@
 import { element as page } from "./dom.js";
 import { hasShellSyntax, quote, showable, split, UnfinishedError } from "./shell_words.js";
 
+const REFRESH_TIME = 5000; // ms
+
 /**
  * @param {string} selector
  * @returns {any} an element that index.html has
@@ -24,7 +26,15 @@ export class CommandForm {
   /** @type {string[] | null} what runs if the line is empty */
   #shell = null;
 
-  constructor() {
+  /** @param {() => void} refresh called while the user looks at the containers, so that new ones are offered */
+  constructor(refresh) {
+    /** @type {ReturnType<typeof setInterval>} */
+    let refreshing;
+    this.#container.addEventListener("focus", () => {
+      refresh();
+      refreshing = setInterval(refresh, REFRESH_TIME);
+    });
+    this.#container.addEventListener("blur", () => clearInterval(refreshing));
     this.#line.addEventListener("input", () => {
       this.#line.setCustomValidity("");
       this.#showWords();
@@ -66,9 +76,10 @@ export class CommandForm {
   /** @param {import("./policy.js").Policy} policy */
   applyPolicy(policy) {
     element("#container-field").hidden = this.#container.disabled = !policy.chooses_container;
-    const names = policy.containers.map((name) => new Option(name));
-    element("#containers").replaceChildren(...names);
-    if (!this.#container.value) this.#container.value = policy.containers[0] ?? "";
+    this.offerContainers(policy.containers);
+    // With more of them the field stays empty, because a browser offers only what begins like the field's content.
+    const [only, ...others] = policy.containers;
+    if (!this.#container.value && only && others.length === 0) this.#container.value = only.name;
     this.#tty.disabled = !policy.tty;
     if (!policy.tty) this.#tty.checked = false;
     const first = this.#linkedCommand ?? policy.commands[0];
@@ -91,6 +102,12 @@ export class CommandForm {
     this.#line.hidden = this.#line.disabled = !policy.any_command;
     this.#choice.hidden = this.#choice.disabled = policy.any_command;
     this.#hasPolicy = true;
+  }
+
+  /** @param {import("./policy.js").Offer[]} containers */
+  offerContainers(containers) {
+    const options = containers.map(({ name, service }) => new Option(service && `service ${service}`, name));
+    element("#containers").replaceChildren(...options);
   }
 
   /** @returns {string} the chosen container; "" for the server's only one */
@@ -172,6 +189,7 @@ export class CommandForm {
   }
 
   focus() {
-    (this.#choice.disabled ? this.#line : this.#choice).focus();
+    if (!this.#container.disabled && !this.#container.value) this.#container.focus();
+    else (this.#choice.disabled ? this.#line : this.#choice).focus();
   }
 }

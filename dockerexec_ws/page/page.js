@@ -16,7 +16,7 @@ const BASE = new URL("..", import.meta.url); // of the server's path, with a sla
 const BELL_TIME = 200; // ms
 
 const title = new TabTitle();
-const form = new CommandForm();
+const form = new CommandForm(() => app.refreshContainers());
 const link = new LinkWarning(element("connect"));
 const keys = new TouchKeys(
   element("keys"),

@@ -1,10 +1,12 @@
 /** The policy: what the server lets this user ask for, or why it lets the user ask for nothing. */
 
+/** @typedef {{name: string, service: string}} Offer a container, and its Compose service or "" */
+
 /**
  * @typedef {object} Policy
  * @property {string | null} identity
  * @property {boolean} chooses_container
- * @property {string[]} containers names to offer; the policy may allow others as well
+ * @property {Offer[]} containers that run now; the policy may allow others as well
  * @property {boolean} any_command whether the user may type a command; otherwise only those in `commands`
  * @property {string[][]} commands
  * @property {string[] | null} shell the command that starts a shell, if the user may run `sh`

@@ -4,6 +4,7 @@ import functools
 import logging
 import secrets
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from typing import Any
 
 from gevent import GreenletExit, monkey
@@ -207,7 +208,7 @@ class App:
         return {
             "identity": client.name,
             "chooses_container": targets.chosen,
-            "containers": targets.named(client.narrowing.containers),
+            "containers": [asdict(each) for each in targets.offered(client.narrowing.containers)],
             "any_command": any_command,
             "commands": commands,
             "shell": SHELL if allows_shell(self._policy, client.narrowing) else None,

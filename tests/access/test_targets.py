@@ -4,7 +4,9 @@ import pytest
 
 from dockerexec_ws import ContainerNotFoundError, DockerExecServer, SettingsError
 from dockerexec_ws.access import targets as targets_module
-from dockerexec_ws.engine.docker import Engine
+from dockerexec_ws.access.targets import AllowedContainers
+from dockerexec_ws.engine.docker import Engine, RunningContainer
+from dockerexec_ws.errors import EngineError
 from tests.access.asking import ask, assert_runs_in, assert_there_is_none
 from tests.conftest import processes, wait_until
 from tests.peer import HandshakeError, Peer
@@ -88,3 +90,47 @@ def test_a_missing_container_at_start(docker_host):
 def test_what_the_engine_tells_of_a_container(docker_host, container, docker_api):
     state = Engine(docker_host, timeout=30).container_state(container)
     assert (state.name, state.labels["dockerexec-ws.test"]) == (container, "1")
+
+
+class ListingEngine:
+    """An engine that has some containers, or that may not list them."""
+
+    def __init__(self, listed):
+        self._listed = listed
+
+    def running_containers(self):
+        if self._listed is None:
+            raise EngineError("403 Forbidden")
+        return [RunningContainer(name, name, {"shell": "yes"} if name == "other" else {}) for name in self._listed]
+
+
+@pytest.mark.parametrize(
+    ("labels", "narrowed", "offered"),
+    [
+        ([], None, ["app", "db-1", "web"]),
+        ([], ["web"], ["web"]),
+        ([], ["w*"], ["web"]),
+        ([], ["other"], []),
+        ([], ["db-1", "web", "other"], ["db-1", "web"]),
+        (["shell=yes"], ["other"], ["other"]),
+        (["shell=no"], ["other"], []),
+        (["shell"], None, ["app", "db-1", "other", "web"]),
+    ],
+)
+def test_which_containers_are_offered(labels, narrowed, offered):
+    engine = ListingEngine(["web", "app", "db-1", "other", "foreign"])
+    targets = AllowedContainers(engine, ["web", "app", "db-*"], labels)
+    assert [offer.name for offer in targets.offered(narrowed)] == offered
+
+
+@pytest.mark.parametrize(
+    ("labels", "narrowed", "offered"),
+    [
+        ([], None, ["app", "web"]),
+        ([], ["db-1", "web", "other"], ["db-1", "web"]),  # db-1 by the policy's db-*
+        (["shell"], ["other"], ["other"]),  # by its label, perhaps
+    ],
+)
+def test_where_the_engine_lists_none_the_names_that_are_spelt_out_are_offered(labels, narrowed, offered):
+    targets = AllowedContainers(ListingEngine(None), ["web", "app", "db-*"], labels)
+    assert [offer.name for offer in targets.offered(narrowed)] == offered

@@ -1,13 +1,14 @@
 """The page in a real browser: who is let in, and a true word about every ending."""
 
 import json
+import secrets
 
 import jwt
 import pytest
 
 from dockerexec_ws.access.token_file import new_token
 from tests.browser.conftest import Browser, Tab, page_of
-from tests.conftest import wait_until
+from tests.conftest import running_container, wait_until
 
 SECRET = "a secret of the tests that is long enough"
 
@@ -84,6 +85,20 @@ def test_where_clients_choose_the_container_it_is_asked_for(open_tab, serve, con
     linked = open_tab(page_of(server, "/other-one?command=ls"))
     linked("wait_for_selector", "#container-field input:enabled")
     assert linked("input_value", "[name=container]") == "other-one"
+
+
+def test_the_list_of_containers_stays_fresh(open_tab, serve, docker_api):
+    label = f"shell={secrets.token_hex(8)}"  # no other test's
+    options = "[...document.querySelectorAll('#containers option')].map(({value, text}) => [value, text])"
+    labels = dict([label.split("=")]) | {"com.docker.compose.service": "web"}
+    with running_container(docker_api, labels=labels) as first:
+        tab = open_tab(page_of(serve(None, allow_container_label=[label])))
+        wait_until(lambda: tab("input_value", "[name=container]") == first)
+        assert tab("evaluate", options) == [[first, "service web"]]
+        with running_container(docker_api, labels=labels) as second:
+            tab("focus", "[name=container]")
+            wait_until(lambda: {name for name, _ in tab("evaluate", options)} == {first, second})
+        wait_until(lambda: tab("evaluate", options) == [[first, "service web"]], timeout=20)  # while the field has the focus
 
 
 def test_output_only(open_tab, serve):

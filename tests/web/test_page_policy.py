@@ -1,6 +1,8 @@
 """What a client is told that it may ask for."""
 
 import json
+import secrets
+from operator import itemgetter
 
 import gevent
 import pytest
@@ -11,7 +13,7 @@ from dockerexec_ws.access.policy import Narrowing, Policy, allows_shell, offered
 from dockerexec_ws.protocol.terminal import SHELL
 from tests.access.conftest import token_file  # noqa: F401  # a fixture
 from tests.access.handshake import bearer
-from tests.conftest import needs_page, wait_until
+from tests.conftest import needs_page, running_container, wait_until
 from tests.peer import HandshakeError, Peer, Transcript
 from tests.web.browser_requests import get, policy, status_of
 
@@ -38,7 +40,7 @@ def test_without_credentials_there_is_the_page_but_no_name_and_no_policy(serve, 
     # Told as those of sessions are; who looks at the page has been refused nothing.
     refusals = [json.loads(line) for line in (tmp_path / "audit").read_text().splitlines()]
     assert [record["reason"] for record in refusals] == ["Authentication is needed."] * 2
-    assert policy(server.url, **dict(bearer(token)))["containers"] == ["planted-container"]
+    assert policy(server.url, **dict(bearer(token)))["commands"][0] == ["planted-command"]
 
 
 def test_guesses_of_a_token_are_counted_with_those_of_sessions(serve, token_file):  # noqa: F811
@@ -83,7 +85,7 @@ def test_the_policy_where_nothing_is_restricted(server):
 def test_the_policy_that_is_restricted(serve):
     server = serve(
         None,
-        allow_container=["web", "db-*", "app"],
+        allow_container=["nosuch-container"],
         allow_command=["bash", "ls*", ["tail", "-f", "/log"]],
         allow_tty=False,
         read_only=True,
@@ -92,7 +94,7 @@ def test_the_policy_that_is_restricted(serve):
     assert policy(server.url) == {
         "identity": "carol",
         "chooses_container": True,
-        "containers": ["app", "web"],
+        "containers": [],
         "any_command": True,
         "commands": [["bash"], ["tail", "-f", "/log"]],
         "shell": None,
@@ -104,16 +106,7 @@ def test_the_policy_that_is_restricted(serve):
 @pytest.mark.parametrize(
     ("options", "claim", "expected"),
     [
-        ({}, {}, {"containers": ["app", "web"], "tty": True}),
-        ({}, {"container": "web"}, {"containers": ["web"]}),
-        ({}, {"container": "w*"}, {"containers": ["web"]}),
-        ({}, {"container": "other"}, {"containers": []}),
-        ({}, {"container": ["db-1", "web", "other"]}, {"containers": ["db-1", "web"]}),  # db-1 by the policy's db-*
-        (
-            {"allow_container_label": ["shell"]},
-            {"container": "other"},
-            {"containers": ["other"]},
-        ),  # by its label, perhaps
+        ({}, {}, {"tty": True}),
         ({}, {"command": ["ls", "-l"]}, {"commands": [["ls", "-l"]], "any_command": False}),
         ({"allow_command": ["bash"]}, {"command": ["ls"]}, {"commands": [], "any_command": False}),
         ({}, {"tty": False}, {"tty": False}),
@@ -121,7 +114,7 @@ def test_the_policy_that_is_restricted(serve):
     ],
 )
 def test_a_token_narrows_what_the_page_is_told(serve, signed, options, claim, expected):
-    server = serve(None, **{"allow_container": ["web", "app", "db-*"]} | options | signed[0])
+    server = serve(**options | signed[0])
     told = policy(server.url, Authorization=signed[1](**claim))
     assert told["identity"] == "bob"
     assert {key: told[key] for key in expected} == expected
@@ -166,6 +159,26 @@ def test_what_is_listed_can_be_run(serve, signed):
     for command in told["commands"]:
         assert Transcript(Peer(server.url, *command)).exit_code == 0
     assert Transcript(Peer(server.url, "echo")).errors == ["command: not allowed"]
+
+
+def test_the_containers_that_run_and_are_allowed_are_offered(serve, signed, docker_api):
+    label = f"shell={secrets.token_hex(8)}"  # no other test's
+    labels = dict([label.split("=")])
+    service = {"com.docker.compose.service": "database"}
+    with running_container(docker_api, labels=labels | service) as first:
+        server = serve(None, allow_container_label=[label])
+        offered = [{"name": first, "service": "database"}]
+        assert policy(server.url)["containers"] == offered
+        with running_container(docker_api, labels=labels) as second:
+            both = [{"name": second, "service": ""}, *offered]
+            assert policy(server.url)["containers"] == sorted(both, key=itemgetter("name"))
+            docker_api.pause(second)
+            assert policy(server.url)["containers"] == offered
+            narrowed = serve(None, allow_container_label=[label], **signed[0])
+            docker_api.unpause(second)
+            told = policy(narrowed.url, Authorization=signed[1](container=second))
+            assert told["containers"] == [{"name": second, "service": ""}]
+        assert policy(server.url)["containers"] == offered
 
 
 def test_an_identity_of_an_authenticator_of_the_callers(serve):
