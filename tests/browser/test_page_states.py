@@ -98,7 +98,7 @@ def test_the_list_of_containers_stays_fresh(open_tab, serve, docker_api):
         with running_container(docker_api, labels=labels) as second:
             tab("focus", "[name=container]")
             wait_until(lambda: {name for name, _ in tab("evaluate", options)} == {first, second})
-        wait_until(lambda: tab("evaluate", options) == [[first, "service web"]], timeout=20)  # while the field has the focus
+        wait_until(lambda: tab("evaluate", options) == [[first, "service web"]], timeout=20)  # in the focused field
 
 
 def test_output_only(open_tab, serve):
