@@ -1,4 +1,4 @@
-"""The client: ``run`` and ``connect`` are like ``run`` and ``Popen`` of ``subprocess``.
+"""The client: ``run`` and ``check_output`` are as in ``subprocess``, and ``connect`` is like its ``Popen``.
 
 It uses plain threads and needs no gevent, but also works in a program that gevent has patched. It works with servers of
 this package and of docker-exec-websocket-server.
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dockerexec_ws.client.process import Process
-    from dockerexec_ws.client.start import connect, run
+    from dockerexec_ws.client.start import check_output, connect, run
     from dockerexec_ws.errors import ConnectionLost, DockerExecError, EngineError, ServerShutdown, SessionRefused
 
 # Loaded when used, so that help and completion of the command line need neither TLS nor WebSockets.
@@ -20,6 +20,7 @@ _HOMES = {
     "Process": "dockerexec_ws.client.process",
     "ServerShutdown": "dockerexec_ws.errors",
     "SessionRefused": "dockerexec_ws.errors",
+    "check_output": "dockerexec_ws.client.start",
     "connect": "dockerexec_ws.client.start",
     "run": "dockerexec_ws.client.start",
 }
@@ -31,6 +32,7 @@ __all__ = [
     "Process",
     "ServerShutdown",
     "SessionRefused",
+    "check_output",
     "connect",
     "run",
 ]

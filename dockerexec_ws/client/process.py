@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import signal
 import subprocess  # nosec B404  # its exceptions and its result only
 import time
 import warnings
@@ -9,10 +10,12 @@ import weakref
 from collections.abc import Sequence
 from threading import Thread
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from dockerexec_ws.client.redirection import Redirection
 from dockerexec_ws.client.session import Session
 from dockerexec_ws.client.streams import BUFFER_SIZE, InputStream, OutputReader, close_stdin, feed_soon
+from dockerexec_ws.client.text import TextReader
 from dockerexec_ws.errors import DockerExecError, SettingsError
 from dockerexec_ws.protocol.events import Resize, Stream
 
@@ -20,10 +23,10 @@ from dockerexec_ws.protocol.events import Resize, Stream
 class Process:
     """A command that runs in a container, with the methods of ``subprocess.Popen``. ``connect`` returns one.
 
-    ``stdin``, ``stdout`` and ``stderr`` are buffered binary file objects. Flush ``stdin`` to send its bytes, and close
-    it to end the process's input. As with Popen, a process stops when it has written 2 MiB (128 KiB with a tty) that
-    nobody reads, of stdout and stderr together. Read both, with threads or ``communicate``, or close the one that does
-    not matter. With a tty, all output is on ``stdout``.
+    ``stdin``, ``stdout`` and ``stderr`` are buffered file objects, of bytes or of text, or None if they are not pipes.
+    Flush ``stdin`` to send its bytes, and close it to end the process's input. As with Popen, a process stops when it
+    has written 2 MiB (128 KiB with a tty) that nobody reads, of stdout and stderr together. Read both, with threads or
+    ``communicate``, or close the one that does not matter. With a tty, all output is on ``stdout``.
 
     If a session ends without an exit code, the methods that read, write or wait raise SessionRefused, ServerShutdown,
     EngineError or ConnectionLost. Output that came before can still be read. What ``read()`` had read by then is in the
@@ -32,60 +35,102 @@ class Process:
     As a context manager, it closes ``stdin`` at the end and waits for the process. An exception ends the process.
     """
 
-    def __init__(self, session: Session, args: Sequence[str], *, tty: bool) -> None:
+    def __init__(
+        self,
+        session: Session,
+        args: Sequence[str],
+        *,
+        tty: bool,
+        redirection: Redirection | None = None,
+        encoding: str | None = None,
+        errors: str = "strict",
+    ) -> None:
         self.args = list(args)
         """The words of the command."""
         self.tty = tty
         """Whether the command has a terminal."""
         self._session = session
-        self.stdin = io.BufferedWriter(InputStream(session), BUFFER_SIZE)
-        self.stdout = OutputReader(session, Stream.STDOUT)
-        self.stderr = OutputReader(session, Stream.STDERR)
-        self._collected: dict[Stream, list[bytes | memoryview]] = {Stream.STDOUT: [], Stream.STDERR: []}
+        self._files = Redirection() if redirection is None else redirection
+        self._readers = {stream: OutputReader(session, stream) for stream in sorted(self._files.piped)}
+        self._writer = io.BufferedWriter(InputStream(session), BUFFER_SIZE) if self._files.stdin_piped else None
+        # Any, because the types depend on the arguments.
+        self.stdin: Any = self._writer
+        """stdin, if it is a pipe."""
+        self._texts: dict[Stream, TextReader] = {}
+        if encoding is not None:
+            self._texts = {stream: TextReader(reader, encoding, errors) for stream, reader in self._readers.items()}
+            if self._writer is not None:
+                self.stdin = io.TextIOWrapper(self._writer, encoding, errors, newline="\n", write_through=True)
+        outputs: dict[Stream, Any] = {**self._readers, **self._texts}
+        self.stdout: Any = outputs.get(Stream.STDOUT)
+        """stdout, if it is a pipe."""
+        self.stderr: Any = outputs.get(Stream.STDERR)
+        """stderr, if it is a pipe."""
+        self._collected: dict[Stream, list[bytes | memoryview]] = {stream: [] for stream in self._readers}
+        self._done: tuple[Any, Any] | None = None
         self._feeder: Thread | None = None
         self._finalizer = weakref.finalize(self, _forgotten, session, self.args)
+        self._files.start(session)
 
     @property
     def returncode(self) -> int | None:
-        """The exit code, 0 to 255, once the server has sent it; else None."""
+        """The exit code, 0 to 255, once it has come; -15 after ``terminate`` and -9 after ``kill``. Else None."""
         return self._session.exit_code
 
     def poll(self) -> int | None:
-        """Return the exit code, or None while the process runs. Raises the failure of the session, see the class."""
-        return self._session.wait(0) if self._session.over else None
+        """Return the exit code, or None while the process runs. Raises the failure of a session, and as ``wait``."""
+        return self._session.wait(0) if self._session.over and self._files.wait(0) else None
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for the exit code. Raises subprocess.TimeoutExpired after *timeout* seconds, and as the class says."""
-        try:
-            return self._session.wait(timeout)
-        except TimeoutError:
-            raise subprocess.TimeoutExpired(self.args, timeout or 0) from None
+        """Wait for the exit code, and until the output is in its files.
 
-    def communicate(self, input: bytes | None = None, timeout: float | None = None) -> tuple[bytes, bytes]:  # noqa: A002
-        """Send *input*, end stdin, and return all of stdout and stderr once the process has exited.
-
-        Raises subprocess.TimeoutExpired after *timeout* seconds. No output is lost: call it again, and it ignores
-        *input* then. The exception for a session that failed has the output so far in ``stdout`` and ``stderr``.
+        Raises subprocess.TimeoutExpired after *timeout* seconds, OSError if a file cannot be read or written, and as
+        the class says.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        if self._feeder is None:
-            if input and self.stdin.closed:
-                raise ValueError("stdin is already closed")
-            for stream, reader in ((Stream.STDOUT, self.stdout), (Stream.STDERR, self.stderr)):
-                if not reader.closed:
-                    self._collected[stream].append(reader.give_up())
-            self._feeder = feed_soon(self.stdin, input)
         try:
-            while (got := self._session.receive(timeout=left(deadline))) is not None:
-                self._collected[got[0]].append(got[1])
+            code = self._session.wait(timeout)
+            in_time = self._files.wait(left(deadline))
         except TimeoutError:
-            output = self._output()
-            raise subprocess.TimeoutExpired(self.args, timeout or 0, *output) from None
+            in_time = False
+        except DockerExecError:
+            self._files.wait(0)  # the session was ended because of a file
+            raise
+        if not in_time:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0)
+        return code
+
+    def communicate(self, input: bytes | str | None = None, timeout: float | None = None) -> tuple[Any, Any]:  # noqa: A002
+        """Send *input*, end stdin, and return all of stdout and stderr once the process has exited.
+
+        What is not a pipe is None. Raises subprocess.TimeoutExpired after *timeout* seconds. No output is lost: call it
+        again, and it ignores *input* then. The exception for a session that failed has the output so far in ``stdout``
+        and ``stderr``. In exceptions it is bytes, without what a text stream has decoded before.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        if self._done is not None:
+            return self._done
+        if self._feeder is None:
+            self._begin_to_communicate(input)
+        only = next(iter(self._readers)) if len(self._readers) == 1 else None
+        try:
+            while self._readers and (got := self._session.receive(only, timeout=left(deadline))) is not None:
+                self._collected[got[0]].append(got[1])
+            self.wait(left(deadline))
+        except (TimeoutError, subprocess.TimeoutExpired):
+            raise subprocess.TimeoutExpired(self.args, timeout or 0, *self._output()) from None
         except DockerExecError as error:
+            self._files.wait(0)
             error.stdout, error.stderr = self._output()
             raise
-        self._feeder.join()
-        return self._output()
+        if self._feeder is not None:
+            self._feeder.join()
+        stdout, stderr = (
+            self._texts[stream].with_rest(data) if data is not None and stream in self._texts else data
+            for stream, data in zip(Stream, self._output(), strict=True)
+        )
+        self._done = stdout, stderr
+        return self._done
 
     def receive(self, timeout: float | None = None) -> tuple[Stream, memoryview] | None:
         """Return the next piece of output and its stream (1 stdout, 2 stderr), in the order of arrival.
@@ -94,6 +139,17 @@ class Process:
         Raises TimeoutError, and as the class says.
         """
         return self._session.receive(timeout=timeout)
+
+    def terminate(self) -> None:
+        """End the process: the server sends it SIGHUP, and SIGKILL after its ``--grace``. ``returncode`` is then -15.
+
+        Nothing happens if it has exited. The number says what was asked for; how the process ended is not known.
+        """
+        self._session.kill(-signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Do the same as ``terminate``, with a ``returncode`` of -9."""
+        self._session.kill(-signal.SIGKILL)
 
     def resize(self, rows: int, columns: int) -> None:
         """Set the size of the terminal, each 0 to 65535. Raises SettingsError without a tty."""
@@ -108,10 +164,10 @@ class Process:
         """
         self._session.close()
         self._finalizer.detach()  # only now, because close() may be interrupted
-        for stream in (self.stdout, self.stderr):
-            stream.close()
+        self._close_outputs()
         with contextlib.suppress(BrokenPipeError, DockerExecError):  # drop what was not flushed
-            self.stdin.close()
+            if self.stdin is not None:
+                self.stdin.close()
 
     def __enter__(self) -> Self:
         return self
@@ -121,15 +177,36 @@ class Process:
     ) -> None:
         try:
             if kind is None and self._finalizer.alive:  # not closed yet
-                close_stdin(self.stdin)
-                for stream in (self.stdout, self.stderr):
-                    stream.close()
+                if self.stdin is not None:
+                    close_stdin(self.stdin)
+                self._close_outputs()
                 self.wait()
         finally:
             self.close()
 
-    def _output(self) -> tuple[bytes, bytes]:
-        return b"".join(self._collected[Stream.STDOUT]), b"".join(self._collected[Stream.STDERR])
+    def _begin_to_communicate(self, input: bytes | str | None) -> None:  # noqa: A002
+        if input and self.stdin is None:
+            raise ValueError("stdin is not a pipe, so there can be no input")
+        if input and self.stdin.closed:
+            raise ValueError("stdin is already closed")
+        if isinstance(input, str):
+            if not isinstance(self.stdin, io.TextIOWrapper):
+                raise TypeError("input must be bytes, because the streams are not text")
+            input = input.encode(self.stdin.encoding, self.stdin.errors or "strict")  # noqa: A001
+        for stream, reader in self._readers.items():
+            if not reader.closed:
+                self._collected[stream].append(reader.give_up())
+        if self._writer is not None:
+            self._feeder = feed_soon(self._writer, input)
+
+    def _close_outputs(self) -> None:
+        for stream in (self.stdout, self.stderr):
+            if stream is not None:
+                stream.close()
+
+    def _output(self) -> tuple[bytes | None, bytes | None]:
+        stdout, stderr = (b"".join(self._collected[each]) if each in self._collected else None for each in Stream)
+        return stdout, stderr
 
 
 def left(deadline: float | None) -> float | None:

@@ -8,7 +8,7 @@ from websockets.frames import Close
 from dockerexec_ws.client.failures import failure, printable
 from dockerexec_ws.client.output_queue import OutputQueue
 from dockerexec_ws.errors import ConnectionLost, DockerExecError
-from dockerexec_ws.protocol.events import Error, FromServer, Malformed, Output, Pause, Resume, Shutdown, Stopped
+from dockerexec_ws.protocol.events import Error, FromServer, Malformed, Output, Pause, Resume, Shutdown, Stopped, Stream
 
 logger = logging.getLogger(__name__)
 
@@ -35,11 +35,12 @@ _FOLLOWING = {
 class Progress:
     """The state of one session. Callers hold the connection's lock, and wake the threads that wait for a change.
 
-    *output_limit* is the limit of ``output``, in bytes.
+    *output_limit* is the limit of ``output``, in bytes. With *merged*, stderr counts as stdout.
     """
 
-    def __init__(self, output_limit: int) -> None:
+    def __init__(self, output_limit: int, *, merged: bool = False) -> None:
         self.state = State.OPENING
+        self._merged = merged
         self.output = OutputQueue(output_limit)
         self._exit_code: int | None = None
         self._failure: DockerExecError | None = None
@@ -78,7 +79,7 @@ class Progress:
         """Note what the server says. Return the answer that is due, if any."""
         match event:
             case Output(stream, data):
-                if self.output.put(stream, data):
+                if self.output.put(Stream.STDOUT if self._merged else stream, data):
                     return Pause()
             case Resume():
                 self._stdin_held = False

@@ -10,7 +10,7 @@ from dockerexec_ws.client.output_queue import OUTPUT_LIMIT, TTY_OUTPUT_LIMIT
 from dockerexec_ws.client.progress import Progress, State
 from dockerexec_ws.client.reader import Reader
 from dockerexec_ws.errors import ConnectionLost, DockerExecError
-from dockerexec_ws.protocol.events import End, Resume, Sent, Stdin, Stream
+from dockerexec_ws.protocol.events import End, Resume, Sent, Stdin, Stopped, Stream
 
 MESSAGE_SIZE = 64 * 1024
 """Bytes of stdin in a message: as docker-exec-websocket-client sends it, so that it suits any server."""
@@ -28,13 +28,17 @@ _sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
 
 
 class Session:
-    """One session on *connection*. Any thread may call anything. Times are in seconds."""
+    """One session on *connection*. Any thread may call anything. Times are in seconds.
+
+    With *merged*, the output of stderr counts as that of stdout, in the order of arrival.
+    """
 
     def __init__(
         self,
         connection: Connection,
         *,
         tty: bool = False,
+        merged: bool = False,
         ping_interval: float = PING_INTERVAL,
         refusal_timeout: float = REFUSAL_TIMEOUT,
         close_timeout: float = CLOSE_TIMEOUT,
@@ -42,7 +46,7 @@ class Session:
         self._connection = connection
         self._refusal_timeout = refusal_timeout
         self._close_timeout = close_timeout
-        self._progress = Progress(TTY_OUTPUT_LIMIT if tty else OUTPUT_LIMIT)
+        self._progress = Progress(TTY_OUTPUT_LIMIT if tty else OUTPUT_LIMIT, merged=merged)
         self._reader = Reader(connection, self._progress, ping_interval=ping_interval, close_timeout=close_timeout)
         _sessions.add(self)
         try:
@@ -61,6 +65,11 @@ class Session:
         """Whether the session has ended. There may be output left that was not asked for."""
         with self._connection.lock:
             return self._progress.over
+
+    @property
+    def closing(self) -> bool:
+        """Whether this side has ended the session."""
+        return self._connection.closing
 
     @property
     def unread(self) -> int:
@@ -85,15 +94,15 @@ class Session:
             self._wait_for(lambda: self._progress.over, timeout)
             return self._progress.outcome()
 
-    def receive(self, timeout: float | None = None) -> tuple[Stream, memoryview] | None:
-        """Return the next bytes of output, of whichever stream came first; None after the exit of the process.
+    def receive(self, only: Stream | None = None, *, timeout: float | None = None) -> tuple[Stream, memoryview] | None:
+        """Return the next bytes of *only*, or of whichever stream came first; None after the exit of the process.
 
         Raises the failure of a session that ended without an exit code; TimeoutError.
         """
         output = self._progress.output
         with self._connection.lock:
-            self._wait_for(lambda: self._progress.over or output.first() is not None, timeout)
-            stream = output.first()
+            self._wait_for(lambda: self._progress.over or output.first(only) is not None, timeout)
+            stream = output.first(only)
             if stream is None:
                 self._progress.outcome()
                 return None
@@ -139,6 +148,13 @@ class Session:
         with self._connection.lock:
             self._connection.queue(event)
             self._connection.flush_soon()
+
+    def kill(self, returncode: int) -> None:
+        """End the session, unless it is over, and count as exited with *returncode*. Output that came stays."""
+        with self._connection.lock:
+            if not self._progress.over:
+                self._progress.take(Stopped(returncode))
+                self._connection.close()
 
     def close(self) -> None:
         """End the session, and with it the process, if it still runs. Returns when the connection is gone."""

@@ -3,7 +3,7 @@
 import contextlib
 import io
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from dockerexec_ws.client.session import Session
 from dockerexec_ws.errors import DockerExecError
@@ -135,7 +135,7 @@ class InputStream(io.RawIOBase):
         super().close()
 
 
-def close_stdin(stdin: "io.BufferedWriter[InputStream]") -> None:
+def close_stdin(stdin: IO[Any]) -> None:
     """End stdin. A process that exited without having read everything is no error."""
     with contextlib.suppress(BrokenPipeError):
         stdin.close()

@@ -5,11 +5,11 @@
 
 from types import FunctionType
 
-from tests.client.scenarios import leaving, running, streams
+from tests.client.scenarios import leaving, redirecting, running, streams
 
 SCENARIOS = {
     name: scenario
-    for module in (running, streams, leaving)
+    for module in (running, streams, redirecting, leaving)
     for name, scenario in vars(module).items()
     if isinstance(scenario, FunctionType) and scenario.__module__ == module.__name__ and not name.startswith("_")
 }
