@@ -1,4 +1,4 @@
-"""A session that has nothing to do with a fault, and must not notice it."""
+"""A session that is not part of a fault and must not notice it."""
 
 import time
 
@@ -13,7 +13,7 @@ _INTERVAL = 0.02
 
 
 class Bystander:
-    """Sends numbered lines to a `cat` and checks that each comes back, in order and whole, until its block ends."""
+    """Sends numbered lines to a `cat` and checks that each comes back whole and in order, until the block ends."""
 
     def __init__(self, url, *, longest=LONGEST_ECHO):
         self.longest_echo = 0.0

@@ -1,4 +1,4 @@
-"""Counting: what a server process and its container hold, before a fault and after it."""
+"""Count what a server process and its container hold before and after a fault."""
 
 import contextlib
 import json
@@ -28,7 +28,7 @@ _SHOWN = 4000  # characters of a log
 
 
 class ServerProcess:
-    """dockerexec-ws as tests.faults.server runs it; its log, in which no traceback may be, goes to the file *log*."""
+    """dockerexec-ws, run by tests.faults.server. Its log goes to the file *log* and may contain no traceback."""
 
     def __init__(self, container, docker_host, *arguments, log, descriptors=None):
         self.container = container
@@ -48,14 +48,14 @@ class ServerProcess:
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 text=True,
-                start_new_session=True,  # a Ctrl-C is not for it
+                start_new_session=True,  # a Ctrl-C must not reach it
             )
         line = self.process.stdout.readline()
         assert line.startswith("listening on ws://"), self.logged()[-_SHOWN:]
         self.url = line.removeprefix("listening on ").strip()
 
     def logged(self):
-        """All of the log."""
+        """Return the whole log."""
         return self.log.read_text(errors="replace")
 
     def ask(self, what):
@@ -65,7 +65,7 @@ class ServerProcess:
             return json.loads(self.process.stdout.readline())
 
     def close(self):
-        """Have it end, which has to be in order."""
+        """Stop the server and check that it ends cleanly."""
         try:
             self.process.stdin.close()
             code = self.process.wait(timeout=10 * TIMEOUT / 60)
@@ -92,9 +92,10 @@ def assert_no_traceback(text):
 
 @dataclass(frozen=True)
 class Census:
-    """How much there is of what must not be left; *execs* and *processes* are the container's, *memory* in bytes.
+    """Counts of the things that must not be left behind.
 
-    *unstarted* are execs that the engine was told to create and not to start: it has no way to remove them.
+    *execs* and *processes* are the container's, *memory* is in bytes. *unstarted* counts execs that the engine was told
+    to create but not to start: it has no way to remove them.
     """
 
     sessions: int
@@ -118,12 +119,12 @@ class Census:
 
     @classmethod
     def at_rest(cls, server, api):
-        """The least of several: what comes and goes with a bystander's every message does not count."""
+        """Take several counts and return the lowest, to ignore what a bystander's messages use for a moment."""
         counts = [asdict(cls.of(server, api)) for _ in range(_SAMPLES)]
         return cls(**{name: min(count[name] for count in counts) for name in counts[0]})
 
     def excess(self, before, unstarted=0):
-        """What there is more of than *before*, but for so many *unstarted* execs."""
+        """Return the counts that exceed *before*, allowing for *unstarted* more unstarted execs."""
         bounds = asdict(before)
         bounds["memory"] += MEMORY_BOUND
         bounds["unstarted"] += unstarted
@@ -138,20 +139,20 @@ def exec_state(api, exec_id):
 
 
 def wait_until_back(server, api, before, timeout=10.0, unstarted=0):
-    """Wait until no more is left than there was *before*; return the Census then."""
+    """Wait until nothing exceeds *before*; return that Census."""
     deadline = time.monotonic() + timeout * TIMEOUT / 60
     while (excess := (now := Census.of(server, api)).excess(before, unstarted)) and time.monotonic() < deadline:
         gevent.sleep(0.1)
     left = ""
     if excess:
-        with contextlib.suppress(Exception):  # it is only told as well
+        with contextlib.suppress(Exception):  # this only adds to the message
             left = f": {processes(api, server.container)}"
     assert not excess, f"before and now, after {timeout} s: {excess}{left}"
     return now
 
 
 def warm_up(server, api):
-    """Have everything made that is made once; return what there is then, when nothing is going on."""
+    """Have the server create everything that it creates once; return the Census at rest."""
     random_cuts(server, random.Random(1), 20)
     assert Peer(server.url, "true").transcript().exit_code == 0
     wait_until(lambda: is_empty(Census.of(server, api)), timeout=10)
@@ -164,7 +165,7 @@ def is_empty(census):
 
 @contextlib.contextmanager
 def nothing_left(server, api, timeout=10.0, unstarted=0):
-    """After the block there is no more than before it, within *timeout* seconds, but for *unstarted* execs."""
+    """Check that within *timeout* seconds of the block no more is left than before it, but for *unstarted* execs."""
     before = warm_up(server, api)
     yield
     after = wait_until_back(server, api, before, timeout, unstarted)

@@ -1,4 +1,4 @@
-"""What the tests of faults share: servers in processes of their own, and one engine that may be harmed."""
+"""Fixtures for the fault tests: servers in separate processes, and one engine that may be harmed."""
 
 import contextlib
 import random
@@ -17,7 +17,7 @@ def rng():
 
 @pytest.fixture
 def start(tmp_path, docker_host):
-    """A function that starts a server for a container; it ends in order at the end of the test."""
+    """A function that starts a server for a container; the server is stopped cleanly at the end of the test."""
     with contextlib.ExitStack() as stack:
 
         def start(container, *options, engine=docker_host, log=None, **limits):
@@ -41,7 +41,7 @@ def session_engine():
 
 @pytest.fixture
 def harmed(session_engine):
-    """A private engine that is up, and may be killed."""
+    """A running private engine that a test may kill."""
     session_engine.up()
     return session_engine
 

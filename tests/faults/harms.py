@@ -1,4 +1,4 @@
-"""Faults of the engine, the container and the machine; they take a ServerProcess, whose sessions are harmed."""
+"""Faults of the engine, the container and the machine. Each function harms the sessions of a ServerProcess."""
 
 import contextlib
 import os
@@ -21,7 +21,7 @@ TOLD_WITHIN = 2.0
 
 
 def sessions(server, count):
-    """*count* sessions of several kinds, with and without a tty, that nobody reads."""
+    """Start *count* sessions of several kinds, with and without a tty; nobody reads their output."""
     commands = [COMMANDS[number % len(COMMANDS)] for number in range(count)]
     return [
         Peer(server.url, *command, tty=number % 2 == 1, receive_buffer=4096).ready()
@@ -30,7 +30,7 @@ def sessions(server, count):
 
 
 def assert_told(peer):
-    """The session fails, and nobody invents an exit code."""
+    """Check that the session failed, and that no exit code was invented."""
     transcript = peer.transcript()
     told = (transcript.exit_code, len(transcript.errors), transcript.close_code)
     assert told == (None, 1, 1011), transcript.messages
@@ -43,7 +43,7 @@ def assert_works(server):
 
 
 def engine_killed(server, engine, count):
-    """The engine is killed under *count* sessions, and started again."""
+    """Kill the engine under *count* sessions, and start it again."""
     peers = sessions(server, count)
     engine.kill("dockerd ", "containerd ")
     for peer in peers:
@@ -56,7 +56,7 @@ def engine_killed(server, engine, count):
 
 @contextlib.contextmanager
 def stopped(engine):
-    """The daemon answers nothing in the block; its containers run on."""
+    """The daemon answers nothing during the block; its containers keep running."""
     pids = engine.processes("dockerd ")
     try:
         for pid in pids:
@@ -68,7 +68,7 @@ def stopped(engine):
 
 
 def engine_hangs(server, engine, count, timeout):
-    """The engine hangs under *count* sessions, longer than *timeout*, which the server gives it."""
+    """The engine hangs under *count* sessions for longer than *timeout*, the server's limit for it."""
     peers = sessions(server, count)
     told = server.logged().count(_LEFT)
     with stopped(engine):
@@ -77,15 +77,15 @@ def engine_hangs(server, engine, count, timeout):
                 assert_told(peer)
         for peer in peers:
             peer.vanish()
-        # The killer has tried in vain.
+        # The killer has tried and failed.
         wait_until(lambda: server.logged().count(_LEFT) > told, timeout=timeout + 5)
     assert_works(server)
 
 
 def container_killed(server, api, count, number="SIGKILL"):
-    """The container's first process, or all that it has, gets a signal under *count* sessions; it is started again."""
+    """Send a signal to the container's first process, or to all, under *count* sessions; start the container again."""
     peers = sessions(server, count)
-    # The engine says that an exec has started before it has; the one that cannot any more ends with 126.
+    # The engine reports an exec as started before it is. An exec that then cannot start ends with 126.
     wait_until(lambda: len(processes(api, server.container)) >= count + count // len(COMMANDS))
     api.kill(server.container, number)
     for peer in peers:
@@ -104,7 +104,7 @@ def container_killed(server, api, count, number="SIGKILL"):
 
 @contextlib.contextmanager
 def small_disk(folder, size):
-    """A file system of its own that can be full. Raises CalledProcessError where nobody may mount."""
+    """A small file system that can be filled. Raises CalledProcessError if mounting is not permitted."""
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "faults", folder], check=True, timeout=10)
     try:
@@ -115,10 +115,10 @@ def small_disk(folder, size):
 
 @contextlib.contextmanager
 def full(folder):
-    """Nothing more can be written to the folder's file system in the block."""
+    """Fill the folder's file system for the duration of the block."""
     filler = folder / "filler"
     with filler.open("wb", buffering=0) as file:
-        for size in (4096, 1):  # a page that is begun is filled as well
+        for size in (4096, 1):  # the second size fills a page that is partly used
             with contextlib.suppress(OSError):
                 while file.write(bytes(size)):
                     pass
@@ -134,7 +134,7 @@ def free_descriptors(server, limit):
 
 @contextlib.contextmanager
 def few_descriptors(server, limit, left=0):
-    """The server, which may have *limit* descriptors, has no more than *left* of them in the block."""
+    """Leave the server, whose limit is *limit* descriptors, at most *left* free ones during the block."""
     socks = []
     try:
         while (more := free_descriptors(server, limit) - left) > 0:
@@ -147,7 +147,7 @@ def few_descriptors(server, limit, left=0):
 
 
 def waiting_to_be_accepted(server):
-    """How many connections the kernel has completed that the server has not accepted (proc_net_tcp: the rx_queue)."""
+    """Return how many connections the kernel has completed but the server has not accepted (proc_net_tcp: rx_queue)."""
     port = f":{int(server.url.split(':')[2].split('/')[0]):04X}"
     for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()

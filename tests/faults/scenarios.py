@@ -1,4 +1,4 @@
-"""Faults that clients make, one function each; they take a ServerProcess and a random.Random."""
+"""Faults that clients cause, one function each. Each takes a ServerProcess and a random.Random."""
 
 import contextlib
 import itertools
@@ -25,7 +25,7 @@ _CLIENT_HELLO = bytes.fromhex("1603010200010001fc0303")
 
 def cut(sock, way):
     if way == "shutdown":
-        with contextlib.suppress(OSError):  # the server may have been first
+        with contextlib.suppress(OSError):  # the server may have closed it first
             sock.shutdown(socket.SHUT_WR)
         drain(sock)
     elif way == "reset":
@@ -47,7 +47,7 @@ def connect(server):
 
 
 def head(server, *argv):
-    """The head of a proper request."""
+    """The head of a valid request."""
     parts = urlsplit(server.url)
     fields = {
         "Host": parts.netloc,
@@ -92,7 +92,7 @@ def cut_in_output(server, rng, way):
 
 
 def cut_after_exit(server, rng, way):
-    """The exit code is known, and held back, with the output, by the client's pause."""
+    """The server knows the exit code, but the client's pause holds back both the code and the output."""
     name = secrets.token_hex(8)
     peer = Peer(server.url, "sh", "-c", "read line; echo output; exit 3", name).ready()
     peer.pause()
@@ -111,7 +111,7 @@ CUTS = {
 
 
 def random_cuts(server, rng, count):
-    """*count* random cuts, several at a time; returns which."""
+    """Make *count* random cuts, several at a time; return which ones were made."""
     chosen = [(rng.choice(list(CUTS)), rng.choice(WAYS), type(rng)(rng.random())) for _ in range(count)]
     pool = Pool(8)
     greenlets = [pool.spawn(CUTS[stage], server, own, way) for stage, way, own in chosen]
@@ -124,7 +124,7 @@ def random_cuts(server, rng, count):
 
 @contextlib.contextmanager
 def load(server, *commands):
-    """Sessions that stream meanwhile, read by honest clients."""
+    """Sessions that stream during the block, read by honest clients."""
     peers = [Peer(server.url, *command).ready() for command in commands]
     readers = [gevent.spawn(_read_on, peer) for peer in peers]
     try:
@@ -137,16 +137,16 @@ def load(server, *commands):
 
 
 def _read_on(peer):
-    # Not as fast as it can: it shares the machine with what is tested.
+    # It reads slowly, because it shares the machine with the server under test.
     while peer.receive()[0] == Code.STDOUT:
         gevent.sleep(0.005)
 
 
-# Connections that become no session
+# Connections that never become sessions
 
 
 def garbage(server, rng, count):
-    """*count* connections, several at a time, that say what is no handshake, or break the protocol after it."""
+    """Make *count* connections, several at a time, that send no valid handshake or break the protocol after it."""
     pool = Pool(_AT_A_TIME)
     for _ in range(count):
         pool.spawn(_one_of_garbage, server, type(rng)(rng.random())).link_exception(_raise)
@@ -180,13 +180,13 @@ def _one_of_garbage(server, rng):
     else:
         said = request.replace(b"/x?", b"/y?")
     sock = connect(server)
-    with contextlib.suppress(OSError):  # it may have heard enough
+    with contextlib.suppress(OSError):  # the server may have closed already
         sock.sendall(said)
     cut(sock, rng.choice(WAYS))
 
 
 def slowloris(server, count, timeout=30.0):
-    """*count* connections that send a byte of a request now and then; yields now and then, until all were dropped."""
+    """Make *count* connections that send a request byte by byte; yield after each byte, until all are dropped."""
     request = head(server, "cat" * 1000)
     socks = [connect(server) for _ in range(count)]
     left = list(socks)

@@ -1,8 +1,9 @@
-"""The command line in a process of its own, which tells what it holds.
+"""Run the command line in a separate process that reports what it holds.
 
-``python -m tests.faults.server [--no-host-processes] [--descriptors N] OPTIONS``, which are those of the command line.
-Each line on stdin is answered by one of JSON on stdout: ``census`` by what a Census counts in the process, ``exited``
-by the last words of the argvs of sessions whose exit code is known. At the end of stdin the server gets SIGTERM.
+Usage: ``python -m tests.faults.server [--no-host-processes] [--descriptors N] OPTIONS``. OPTIONS are those of the
+command line. The process answers each line on stdin with a line of JSON on stdout. The answer to ``census`` is what a
+Census counts in the process. The answer to ``exited`` lists the last argument of each session whose exit code is known.
+At the end of stdin the server gets SIGTERM.
 """
 
 from gevent import monkey
@@ -70,7 +71,7 @@ def count(server):
 
 
 def live_greenlets():
-    """How many there are of this thread; those of the thread pool stay."""
+    """The number of greenlets of this thread; those of the thread pool stay."""
     root = gevent.get_hub().parent
     live = 0
     for found in gc.get_objects():
@@ -82,9 +83,9 @@ def live_greenlets():
 
 
 def kept_connections(server):
-    """How many connections to the engine wait for the next request: at most max_sessions, which is no leak."""
+    """The number of idle connections to the engine. There are at most max_sessions, so they are not a leak."""
     adapter = server._app._backend.engine.api.get_adapter("http+docker://")
-    pools = [adapter.pools[key] for key in adapter.pools.keys()]  # noqa: SIM118  # it is no dict
+    pools = [adapter.pools[key] for key in adapter.pools.keys()]  # noqa: SIM118  # pools is not a dict
     connections = [connection for pool in pools for connection in pool.pool.queue]
     return sum(connection is not None and connection.sock is not None for connection in connections)
 

@@ -1,4 +1,4 @@
-"""All faults mixed, for as long as is asked for; ``bin/soak`` makes what is missing and runs it."""
+"""Mix all faults for a given time. ``bin/soak`` installs what is missing and runs this."""
 
 from gevent import monkey
 
@@ -33,7 +33,7 @@ STREAMS = [["cat", "/dev/zero"], ["yes"]]
 
 
 class Soak:
-    """One server on a private *engine*, its log on a *disk* of its own; what is done to them, and what that left."""
+    """A server on a private *engine* with its log on a separate *disk*: harms them and records what is left."""
 
     def __init__(self, server, engine, api, disk, rng):
         self.counts = Counter()
@@ -44,11 +44,11 @@ class Soak:
         self._api = api
         self._disk = disk
         self._rng = rng
-        self._unstarted = 0  # execs that the engine cannot be rid of before its container ends
+        self._unstarted = 0  # execs that the engine keeps until its container ends
         self.before = self.after = warm_up(server, api)
 
     def run(self, deadline):
-        """Round after round until the *deadline*; a round is not cut short."""
+        """Run rounds until the *deadline*; the last round is completed."""
         harms_to_do = []
         while time.monotonic() < deadline and self._server.process.poll() is None:
             harms_to_do = harms_to_do or self._rng.sample(HARMS, len(HARMS))
@@ -60,7 +60,7 @@ class Soak:
             part(self)
             self.after = wait_until_back(self._server, self._api, self.before, RETRIED, self._unstarted)
             assert_no_traceback(self._server.logged())
-        except Exception as error:  # noqa: BLE001  # whatever it is, it is told, and the soak goes on
+        except Exception as error:  # noqa: BLE001  # any error is reported, and the soak goes on
             place = traceback.extract_tb(error.__traceback__)[-1]
             self.failures.append(f"{part.__name__}: {error!r} ({place.name}, line {place.lineno})")
             click.echo(f"FAILED {self.failures[-1]}")
@@ -81,7 +81,7 @@ class Soak:
             self.counts[f"cuts: {stage}, {way}"] += 1
 
     def clients(self):
-        """Cuts, garbage and a slowloris at the same time, beside streams."""
+        """Run cuts, garbage and a slowloris at the same time, beside streams."""
         connections, slow = self._rng.randrange(100, 400), self._rng.randrange(20, 60)
         with self._bystander(), scenarios.load(self._server, *STREAMS):
             jobs = [
@@ -134,7 +134,7 @@ def tell(soak, began):
 
 
 def totals(soak):
-    """The counts, the cuts of all kinds as one."""
+    """The counts, with all kinds of cuts added up."""
     cuts = sum(count for name, count in soak.counts.items() if name.startswith("cuts: "))
     return {"cuts": cuts} | {name: count for name, count in soak.counts.items() if not name.startswith("cuts: ")}
 
@@ -154,9 +154,9 @@ def show(soak):
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), default=10, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
 def main(minutes, seed):
-    """Mix all faults for some minutes on a private engine; print what was done, and what there is before and after.
+    """Mix all faults for some minutes on a private engine; print what was done, and the counts before and after.
 
-    Exit code 1: something is left, or somebody noticed who should not.
+    Exit code 1: something is left, or a bystander noticed a fault.
     """
     if os.geteuid() != 0:
         raise click.ClickException("this needs root, to start an engine and to mount a disk that can be full")
@@ -179,7 +179,7 @@ def main(minutes, seed):
         except KeyboardInterrupt:
             soak.failures.append("interrupted")
         finally:
-            # What was started is ended, however often somebody asks for it.
+            # Ignore further signals, so that everything that was started is stopped.
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.SIG_IGN)
             telling.kill()

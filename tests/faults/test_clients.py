@@ -1,4 +1,4 @@
-"""Clients that are cut off, one at a time and many under load; and connections that never become sessions."""
+"""Clients that are cut off, singly and in numbers under load, and connections that never become sessions."""
 
 import pytest
 
@@ -32,5 +32,5 @@ def test_a_slowloris_of_200(start, own_container, docker_api):
     server = start(own_container, "--handshake-timeout", 2)
     with nothing_left(server, docker_api), Bystander(server.url):
         for _ in scenarios.slowloris(server, 200):
-            # Whoever comes meanwhile is served.
+            # New clients are still served.
             assert Peer(server.url, "echo", "it works").transcript().stdout == b"it works\n"

@@ -1,4 +1,4 @@
-"""The engine, or the container, is lost under a server: all are told, and nothing is left when it is back."""
+"""A server loses its engine or container: all clients are told, and nothing is left once it is back."""
 
 import pytest
 
@@ -17,8 +17,8 @@ def test_the_engine_is_killed_under_50_sessions(start, harmed, harmed_api):
 
 def test_the_engine_hangs(start, harmed, harmed_api):
     server = start(NAME, "--engine-timeout", 2, engine=harmed.address)
-    # Of the bystander no more is asked than that it goes on. What sessions asked for that came meanwhile the engine
-    # does later, when nobody waits for it any more.
+    # The bystander only has to keep going. The engine handles the requests of sessions that came in the meantime later,
+    # when nobody waits for them any more: hence the unstarted execs.
     with (
         nothing_left(server, harmed_api, timeout=RETRIED, unstarted=3),
         Bystander(server.url, longest=30.0) as bystander,

@@ -1,4 +1,4 @@
-"""60 sessions of all kinds are cut off without a close frame: all processes end in time, the engine is idle again."""
+"""60 sessions of all kinds are cut off without a close frame: their processes end in time, and the engine goes idle."""
 
 import contextlib
 import os
@@ -37,7 +37,7 @@ COMMANDS = [
 
 
 def pids_of(container_pid):
-    """The numbers, on this machine, of the processes in a container's control group."""
+    """The host pids of the processes in a container's control group."""
     for line in pathlib.Path(f"/proc/{container_pid}/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
         for folder in (controllers.removeprefix("name="), "unified", ""):
@@ -48,7 +48,7 @@ def pids_of(container_pid):
 
 
 def alive(container_pid):
-    """How many processes each session has."""
+    """Map each session's number to the number of its processes."""
     count = {}
     for pid in pids_of(container_pid):
         with contextlib.suppress(OSError):  # it has ended
@@ -60,7 +60,7 @@ def alive(container_pid):
 
 
 def cpu_share(pids, seconds=1.0):
-    """What share of a core the processes take."""
+    """The share of a core that the processes use."""
     before, begin = cpu_time(pids), time.monotonic()
     gevent.sleep(seconds)
     return (cpu_time(pids) - before) / (time.monotonic() - begin)
@@ -75,7 +75,7 @@ def cpu_time(pids):
 
 
 def cut_off(peers, cut, moments):
-    """Let each peer vanish at its moment, in seconds from now; *cut* gets when that was."""
+    """Make each peer vanish at its moment, in seconds from now; record the times in *cut*."""
     begin = time.monotonic()
     for moment, number in sorted(zip(moments, range(len(peers)), strict=True)):
         gevent.sleep(max(begin + moment - time.monotonic(), 0))
@@ -109,5 +109,5 @@ def test_60_sessions_are_cut_off(start, harmed, harmed_api, rng, options, spread
         sys.stdout.write(f"longest echo of {bystander.lines} {bystander.longest_echo:.2f} s\n")
         share = wait_until(lambda: (share := cpu_share(harmed.processes("dockerd "))) < IDLE and (share,))
         sys.stdout.write(f"the engine then takes {share[0]:.2f} of a core\n")
-    # One that is cut while others are being ended has to wait until they gather for the next time.
+    # The server ends processes in batches: a session that is cut during one batch waits for the next.
     assert max(took) < BOUND + spread

@@ -1,4 +1,4 @@
-"""The server's machine has no more room for its log, or no more descriptors."""
+"""The server's machine runs out of disk space for the log, or of descriptors."""
 
 import contextlib
 import subprocess
@@ -38,14 +38,14 @@ def test_the_disk_of_the_log_is_full(start, own_container, docker_api, disk, rng
 
 @pytest.mark.parametrize("left", [0, 1, 2, 3, 4, 8])
 def test_descriptors_are_used_up(start, own_container, docker_api, left):
-    """Those who come then get an answer in words, or wait until they can be accepted."""
+    """New clients get an error message, or wait until the server can accept them."""
     server = start(own_container, "--handshake-timeout", 60, descriptors=DESCRIPTORS)
-    # Those who could not start theirs have created it.
+    # Sessions that could not start their exec have created it.
     with nothing_left(server, docker_api, unstarted=3), Bystander(server.url):
         peers = harms.sessions(server, 4)
         with harms.few_descriptors(server, DESCRIPTORS, left):
             asking = [gevent.spawn(lambda: Peer(server.url, "echo", "x").transcript()) for _ in range(3)]
-            # Also of those who go then all processes end.
+            # The processes of clients that leave in the meantime end, too.
             for peer in peers:
                 peer.vanish()
             gevent.joinall(asking, timeout=3)

@@ -1,4 +1,4 @@
-"""The soak itself: that it runs, and leaves nothing when it is interrupted."""
+"""The soak itself: it runs, and leaves nothing behind when it is interrupted."""
 
 import os
 import pathlib
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 @pytest.fixture
 def folder():
-    """Where the soak makes all that it makes; short, for the paths of sockets."""
+    """The folder for everything that the soak creates. Its path is short, because socket paths are limited."""
     with tempfile.TemporaryDirectory(dir="/tmp") as name:
         yield pathlib.Path(name)
 
@@ -45,7 +45,7 @@ def test_a_short_one(folder):
 
 def test_interrupted(folder):
     with soak(folder, 5) as process:
-        # It has begun when it says so: the first thing that it prints.
+        # The first line that it prints says that it has begun.
         assert process.stdout.readline() == "the soak begins\n"
         process.terminate()
         said, _ = process.communicate(timeout=120)
