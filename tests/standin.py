@@ -18,8 +18,9 @@ class StandInEngine:
     """Answers on a unix socket at *path*.
 
     *stream* is sent in the same segment as the head of the answer to an exec's start; *states* are the answers to exec
-    inspect, one after the other, the last one for ever. ``requests`` collects "METHOD path" of what was asked,
-    ``bodies`` that and the body.
+    inspect, one after the other, the last one for ever. With *keeps_open* the stream never ends. *events* is a queue of
+    the engine's events; without it, it has none. ``requests`` collects "METHOD path" of what was asked, ``bodies`` that
+    and the body.
     """
 
     def __init__(
@@ -28,12 +29,16 @@ class StandInEngine:
         *,
         stream=b"",
         states=({"Running": False, "ExitCode": 0, "Pid": 1},),
+        keeps_open=False,
+        events=None,
         hang_on=None,
         api_version="1.41",
     ):
         self.address = f"unix://{path}"
         self.stream = stream
         self.states = list(states)
+        self.keeps_open = keeps_open
+        self.events = events
         self.hang_on = hang_on
         self.requests = []
         self.bodies = []
@@ -69,13 +74,24 @@ class StandInEngine:
                 if path.endswith("/start") and self.start_answer is None:
                     with contextlib.suppress(OSError):  # who asked may be content with less
                         sock.sendall(UPGRADED + self.stream)
-                        sock.shutdown(socket.SHUT_WR)
+                        if not self.keeps_open:
+                            sock.shutdown(socket.SHUT_WR)
                         while sock.recv(65536):
                             pass
+                    return
+                if path.startswith("/events") and self.events is not None:
+                    self._send_events(sock)
                     return
                 status, answer = self._answer(path)
                 body = json.dumps(answer).encode()
                 sock.sendall(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body))
+
+    def _send_events(self, sock):
+        with contextlib.suppress(OSError):  # nobody listens any longer
+            sock.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            for event in self.events:
+                line = json.dumps(event).encode() + b"\n"
+                sock.sendall(b"%x\r\n%s\r\n" % (len(line), line))
 
     def _answer(self, path):
         if path == "/version":

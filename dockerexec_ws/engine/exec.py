@@ -39,9 +39,10 @@ class Exec:
         self.tty = tty
         self._engine = engine
         # The marker comes last, because the last value of a variable counts.
-        self._id = engine.create_exec(
+        self.id = engine.create_exec(
             container, argv, stdin=True, tty=tty, environment=[*environment, marker], **options
         )
+        """The engine's id of it."""
         self.start_unanswered = False
         """Whether the engine was told to run the command and has not answered. It may run the command at any time."""
         self._stream: HijackedStream | None = None
@@ -54,7 +55,7 @@ class Exec:
         """Run the command. Raises as the constructor does; the command may run even then, if the answer was lost."""
         self.start_unanswered = True
         try:
-            self._stream = self._engine.start_exec(self._id, tty=self.tty)
+            self._stream = self._engine.start_exec(self.id, tty=self.tty)
         except EngineTimeoutError:
             raise
         except EngineError:
@@ -73,6 +74,16 @@ class Exec:
         else:
             self._cut = self._half_closed and self._started.ends_at_half_close
         return data
+
+    @property
+    def silence(self) -> float:
+        """For how many seconds a greenlet has waited for output; 0 while none waits."""
+        since = self._stream and self._stream.reading_since
+        return time.monotonic() - since if since else 0.0
+
+    def end_output(self) -> None:
+        """Let ``read`` find the output's end after what has arrived, although the engine does not end it."""
+        self._started.end_reading()
 
     def write(self, parts: Sequence[Bytes], *, wait: bool = True) -> int:
         """Send some of *parts* to the process's stdin. Returns how many bytes the engine took.
@@ -118,7 +129,7 @@ class Exec:
         delay = _FIRST_DELAY
         while True:
             try:
-                self._engine.resize_exec(self._id, rows, columns)
+                self._engine.resize_exec(self.id, rows, columns)
             except EngineUnavailableError:
                 raise
             except EngineError:
@@ -133,7 +144,7 @@ class Exec:
 
     def state(self) -> ExecState:
         """Ask the engine for the state. Raises EngineUnavailableError, EngineError."""
-        return self._engine.exec_state(self._id)
+        return self._engine.exec_state(self.id)
 
     def exit_code(self) -> int:
         """Wait for the exit code (0 to 255). The engine may know it only some time after the end of the output.

@@ -1,8 +1,10 @@
 """The hijacked connection of a running exec. It carries raw bytes both ways; the calls block."""
 
 import contextlib
+import os
 import socket
 import ssl
+import time
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -48,12 +50,14 @@ class HijackedStream:
             # docker-py's timeout is for answers, but a session may be silent for days.
             self._socket.settimeout(None)
             if self._socket.family in (socket.AF_INET, socket.AF_INET6):
-                _notice_vanishing(self._socket, timeout)
+                notice_vanishing(self._socket, timeout)
                 # Otherwise the kernel would buffer up to 30 MB, behind which later output waits for a slow client.
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         except BaseException:
             self.close()
             raise
+        self.reading_since: float | None = None
+        """Since when, by the monotonic clock, a greenlet has waited for bytes; None while none waits."""
         self._buffer = ReadBuffer()
         self._pacer = Pacer()
         self._last_size = 0
@@ -64,10 +68,13 @@ class HijackedStream:
             early, self._early = self._early[:size], self._early[size:]
             return memoryview(early)
         self._pacer.wait(self._last_size)
+        self.reading_since = time.monotonic()
         try:
             data = self._buffer.read(self._socket, size)
         except OSError as error:
             raise EngineUnavailableError("the connection to the engine broke off") from error
+        finally:
+            self.reading_since = None
         self._last_size = len(data)
         return data
 
@@ -81,6 +88,12 @@ class HijackedStream:
             return 0
         except OSError as error:
             raise EngineUnavailableError("the connection to the engine broke off") from error
+
+    def end_reading(self) -> None:
+        """Let ``read`` find the end after the bytes that have arrived."""
+        # By a duplicate, because gevent's method would wake the reader with an error before it has read them.
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._socket.fileno())) as duplicate:
+            duplicate.shutdown(socket.SHUT_RD)
 
     def half_close(self) -> None:
         """End the process's stdin. Its output goes on, except with a tty, where the engine would cut it."""
@@ -97,8 +110,8 @@ class HijackedStream:
         self._socket.close()
 
 
-def _notice_vanishing(sock: socket.socket, timeout: float) -> None:
-    """Have the kernel end the connection *timeout* seconds after the other machine vanished. Nothing else would."""
+def notice_vanishing(sock: socket.socket, timeout: float) -> None:
+    """Have the kernel end a TCP connection *timeout* seconds after the other machine vanished. Nothing else would."""
     probes = 4
     interval = min(max(int(timeout / (probes + 1)), 1), _LONGEST_INTERVAL)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

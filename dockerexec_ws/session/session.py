@@ -23,7 +23,6 @@ from dockerexec_ws.access.request import ExecRequest
 from dockerexec_ws.access.targets import Target
 from dockerexec_ws.engine.docker import Engine
 from dockerexec_ws.engine.exec import Exec
-from dockerexec_ws.engine.kill.killer import Killer
 from dockerexec_ws.engine.run import Run
 from dockerexec_ws.errors import DockerExecError
 from dockerexec_ws.protocol.engine_framing import FramingError
@@ -52,14 +51,14 @@ SIZE_PATIENCE = 1.0
 class Session:
     """One session of *client* on an open *channel*: the command of *request* runs in *target*.
 
-    *marker* is an environment variable, ``NAME=VALUE``, that identifies the session's processes.
+    *new_run* makes the ``Run``. *marker* is an environment variable, ``NAME=VALUE``, that identifies its processes.
     """
 
     def __init__(
         self,
         channel: Channel,
         engine: Engine,
-        killer: Killer,
+        new_run: Callable[..., Run],
         marker: str,
         *,
         client: Client,
@@ -81,7 +80,7 @@ class Session:
         self._channel = channel
         self._codec = codec_of(channel.subprotocol)
         self._engine = engine
-        self._killer = killer
+        self._new_run = new_run
         self._marker = marker
         self._request = request
         self._on_disconnect = settings.on_disconnect
@@ -164,9 +163,7 @@ class Session:
 
     def _start(self) -> None:
         try:
-            self._run = Run(
-                self._engine,
-                self._killer,
+            self._run = self._new_run(
                 self.target.reference,
                 self.argv,
                 tty=self.tty,
@@ -213,7 +210,7 @@ class Session:
                 terminating.join()
                 self.end = dataclasses.replace(end, processes_left=not terminating.value)
             elif self._run is not None:
-                self._run.exec.close()
+                self._run.close()
         # Deliver the remaining output, even to a slow client.
         self._output.join()
         self._channel.close(end.close_code, patience=implied.patience)

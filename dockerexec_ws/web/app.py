@@ -274,7 +274,7 @@ class App:
         session = Session(
             websocket,
             backend.engine,
-            backend.killer,
+            backend.new_run,
             backend.instance.new_marker(),
             client=client,
             target=target,

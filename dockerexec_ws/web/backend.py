@@ -1,6 +1,7 @@
 """What a started application works with: the engine, the killer, the containers, the sessions and their observers."""
 
 import contextlib
+import functools
 import logging
 from pathlib import Path
 
@@ -9,9 +10,12 @@ from gevent.pool import Group
 
 from dockerexec_ws.access.targets import AllowedContainers, FixedContainer, Targets
 from dockerexec_ws.engine.docker import Engine
+from dockerexec_ws.engine.exec_events import ended_execs
+from dockerexec_ws.engine.exit_watch import ExitWatch
 from dockerexec_ws.engine.instance import Instance, default_state_dir
 from dockerexec_ws.engine.kill.killer import Killer
 from dockerexec_ws.engine.kill.timeouts import Waits
+from dockerexec_ws.engine.run import Run
 from dockerexec_ws.errors import SettingsError
 from dockerexec_ws.observe.audit import AuditLog
 from dockerexec_ws.observe.subscriptions import Events
@@ -45,6 +49,9 @@ class Backend:
             stack.callback(self._tasks.kill, block=False)
             self.killer = Killer(self.engine, Waits(grace=settings.grace))
             stack.callback(self.killer.close)
+            exit_watch = ExitWatch(lambda: ended_execs(self.engine))
+            stack.callback(exit_watch.close)
+            self.new_run = functools.partial(Run, self.engine, self.killer, exit_watch)
             self.targets, containers = self._targets(container_id, audited=bool(audit))
             # Last, because nothing may fail once this server has taken over what former servers left.
             self.instance = self._register(stack, containers)

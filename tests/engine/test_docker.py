@@ -6,11 +6,13 @@ import socket
 import ssl
 import warnings
 
+import gevent
 import pytest
 import trustme
 
 from dockerexec_ws.engine.docker import Engine, engine_address
 from dockerexec_ws.errors import ContainerNotFoundError, EngineUnavailableError, SettingsError
+from tests.conftest import wait_until
 from tests.relay import relay
 
 # docker-py leaves the unix socket open whose connect() failed; it is collected here, where that is no error.
@@ -82,13 +84,7 @@ def test_a_container_that_is_not_there(docker_host):
 
 @pytest.mark.parametrize("tls", [False, True])
 def test_an_engine_behind_tcp(docker_host, container, monkeypatch, tmp_path, tls):
-    with engine_on_tcp(docker_host, tmp_path if tls else None) as address:
-        if tls:
-            monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
-            monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
-            for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # these go before the certificates of the engine
-                monkeypatch.delenv(name, raising=False)
-        engine = Engine(address, timeout=30)
+    with engine_behind_tcp(docker_host, monkeypatch, tmp_path, tls=tls) as engine:
         stream = engine.start_exec(engine.create_exec(container, ["cat"], environment=[], stdin=True), tty=False)
         stream.write([b"over tcp"])
         stream.half_close()
@@ -97,6 +93,28 @@ def test_an_engine_behind_tcp(docker_host, container, monkeypatch, tmp_path, tls
             received += piece
         assert received[8:] == b"over tcp"
         stream.close()
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_output_that_is_ended_while_its_reader_waits(docker_host, container, monkeypatch, tmp_path, tls):
+    with engine_behind_tcp(docker_host, monkeypatch, tmp_path, tls=tls) as engine:
+        stream = engine.start_exec(engine.create_exec(container, ["sleep", "1"], environment=[]), tty=False)
+        reader = gevent.spawn(lambda: bytes(stream.read()))
+        wait_until(lambda: stream.reading_since)
+        stream.end_reading()
+        assert reader.get(timeout=10) == b""
+        stream.close()
+
+
+@contextlib.contextmanager
+def engine_behind_tcp(docker_host, monkeypatch, folder, *, tls):
+    with engine_on_tcp(docker_host, folder if tls else None) as address:
+        if tls:
+            monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+            monkeypatch.setenv("DOCKER_CERT_PATH", str(folder))
+            for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # these go before the certificates of the engine
+                monkeypatch.delenv(name, raising=False)
+        yield Engine(address, timeout=30)
 
 
 @contextlib.contextmanager

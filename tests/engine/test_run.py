@@ -5,6 +5,7 @@ import pytest
 from gevent.event import AsyncResult
 
 from dockerexec_ws.engine.docker import Engine
+from dockerexec_ws.engine.exit_watch import ExitWatch
 from dockerexec_ws.engine.instance import Instance
 from dockerexec_ws.engine.kill.killer import Killer
 from dockerexec_ws.engine.kill.timeouts import Waits
@@ -31,10 +32,17 @@ def killer():
 
 
 @pytest.fixture
-def run(tmp_path, killer):
+def exit_watch():
+    watch = ExitWatch(lambda: iter([]))
+    yield watch
+    watch.close()
+
+
+@pytest.fixture
+def run(tmp_path, killer, exit_watch):
     """A run whose exec has written one byte."""
     with StandInEngine(tmp_path / "s", stream=frame(1, b"x")) as standin:
-        run = Run(Engine(standin.address, timeout=30), killer, "c", ["x"], tty=False, marker="A=b")
+        run = Run(Engine(standin.address, timeout=30), killer, exit_watch, "c", ["x"], tty=False, marker="A=b")
         run.exec.start()
         yield run
         run.exec.close()
@@ -67,8 +75,9 @@ def test_the_stream_is_closed_when_the_killer_fails(run, killer):
     assert closed(run.exec)
 
 
-def test_a_run_that_was_never_started_can_be_terminated(docker_host, container):
+def test_a_run_that_was_never_started_can_be_terminated(docker_host, container, exit_watch):
     engine = Engine(docker_host, timeout=30)
     marker = Instance.unregistered().new_marker()
-    run = Run(engine, Killer(engine, Waits(grace=0.5)), container, ["sleep", "1000"], tty=False, marker=marker)
+    killer = Killer(engine, Waits(grace=0.5))
+    run = Run(engine, killer, exit_watch, container, ["sleep", "1000"], tty=False, marker=marker)
     assert run.terminate()

@@ -190,6 +190,16 @@ class FakeEngine:
         self.sizes.append((rows, columns))
 
 
+class FakeExitWatch:
+    """Watches nothing: the fake engine ends each stream."""
+
+    def watch(self, process):
+        pass
+
+    def forget(self, process):
+        pass
+
+
 class FakeKiller:
     """Records in ``ended`` whose processes it was told to end; *end* says whether that is done, and may raise."""
 

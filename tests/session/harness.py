@@ -1,12 +1,15 @@
 """A session that runs with fakes."""
 
+import functools
+
 import gevent
 
 from dockerexec_ws.access.request import ExecRequest
+from dockerexec_ws.engine.run import Run
 from dockerexec_ws.session.session import Session
 from dockerexec_ws.settings.settings import Settings
 from tests.conftest import wait_until
-from tests.session.fakes import TARGET, FakeChannel, FakeEngine, FakeKiller, client_of
+from tests.session.fakes import TARGET, FakeChannel, FakeEngine, FakeExitWatch, FakeKiller, client_of
 
 MARKER = "MARKER=1"
 READY, PAUSE, STDIN_END = b"\x64", b"\x65", b"\x66"
@@ -24,7 +27,7 @@ class Harness:
         self.session = Session(
             self.channel,
             self.engine,
-            self.killer,
+            functools.partial(Run, self.engine, self.killer, FakeExitWatch()),
             MARKER,
             client=client_of(),
             target=TARGET,

@@ -1,0 +1,186 @@
+"""Execs whose stream stays open after the exit; whose exits are told by events, or asked for."""
+
+import itertools
+import time
+
+import gevent
+import pytest
+from gevent.event import Event
+from gevent.queue import Queue
+
+from dockerexec_ws import DockerExecServer
+from dockerexec_ws.engine import exit_watch as exit_watch_module
+from dockerexec_ws.engine.docker import Engine, ExecState
+from dockerexec_ws.engine.exec import Exec
+from dockerexec_ws.engine.exec_events import ended_execs
+from dockerexec_ws.engine.exit_watch import ExitWatch
+from dockerexec_ws.errors import EngineUnavailableError
+from tests.conftest import wait_until
+from tests.peer import Peer
+from tests.standin import StandInEngine, frame
+
+ENDED = {"Running": False, "ExitCode": 5, "Pid": 1}
+RUNNING = {"Running": True, "ExitCode": None, "Pid": 1}
+DIED = {"Type": "container", "Action": "exec_die", "Actor": {"ID": "c0ffee", "Attributes": {"execID": "e0"}}}
+
+
+@pytest.fixture
+def hasty(monkeypatch):
+    """What takes seconds takes tenths of them."""
+    for name in ("GRACE", "ASK_INTERVAL", "_FIRST_PAUSE"):
+        monkeypatch.setattr(exit_watch_module, name, getattr(exit_watch_module, name) / 10)
+    monkeypatch.setattr(exit_watch_module, "MOST_QUESTIONS", 200)
+
+
+@pytest.fixture
+def watch():
+    """A function that makes a watch with these events."""
+    made = []
+
+    def watch(ended_execs):
+        made.append(ExitWatch(ended_execs))
+        return made[-1]
+
+    yield watch
+    for each in made:
+        each.close()
+
+
+class FakeExec:
+    """An exec whose output has been silent for *silence* seconds; it has ended if *ended*."""
+
+    def __init__(self, name, *, silence=1000.0, ended=False):
+        self.id = name
+        self.silence = silence
+        self.ended = ended
+        self.asked = 0
+        self.output_ended = Event()
+
+    def state(self):
+        self.asked += 1
+        return ExecState("c0ffee", running=not self.ended, exit_code=0 if self.ended else None, pid=1)
+
+    def end_output(self):
+        self.output_ended.set()
+
+
+def none():
+    """An engine without events."""
+    raise EngineUnavailableError("no events here")
+
+
+def test_the_times_leave_the_engine_its_own_and_the_client_waits_less_than_5_s():
+    assert exit_watch_module.GRACE > 2
+    assert exit_watch_module.ASK_INTERVAL + exit_watch_module.GRACE < 5
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told", "asked for"])
+@pytest.mark.parametrize("tty", [False, True])
+def test_a_session_ends_after_its_process_although_the_engine_leaves_the_stream_open(tmp_path, hasty, told, tty):
+    output = b"hi" if tty else frame(1, b"hi")
+    events = Queue() if told else None
+    with (
+        StandInEngine(tmp_path / "s", stream=output, keeps_open=True, states=[RUNNING], events=events) as standin,
+        DockerExecServer("c", port=0, path="x", docker_host=standin.address, state_dir=tmp_path) as server,
+        Peer(server.url, "x", tty=tty).ready() as peer,
+    ):
+        assert peer.receive() == b"\x01hi"
+        wait_until(lambda: standin.requests.count("GET /exec/e0/json") >= 2)  # no event has told of any exec yet
+        standin.states = [ENDED]
+        if told:
+            standin.events.put(DIED)
+        transcript = peer.transcript()
+        assert (transcript.errors, transcript.exit_code, transcript.close_code) == ([], 5, 1000)
+        assert any(request.startswith("GET /events?") for request in standin.requests)
+
+
+def test_the_real_engine_tells_of_the_execs_that_end(docker_host, container):
+    engine = Engine(docker_host, timeout=30)
+    ended = ended_execs(engine)
+    assert next(ended) == ""
+    process = Exec(engine, container, ["true"], tty=False, marker="A=b")
+    process.start()
+    assert process.id in ended
+    process.close()
+    ended.close()
+    engine.close()
+
+
+def test_once_the_events_have_told_of_an_exec_no_other_is_asked_about(watch, hasty):
+    events = Queue()
+    first, second = FakeExec("first", ended=True), FakeExec("second")
+    exits = watch(lambda: events)
+    exits.watch(first)
+    exits.watch(second)
+    events.put("")
+    events.put("first")
+    assert first.output_ended.wait(5)
+    wait_until(lambda: not exits._doubt.is_set())
+    asked = second.asked
+    exits.watch(FakeExec("third"))
+    gevent.sleep(0.5)
+    assert second.asked == asked
+    events.put("second")
+    assert second.output_ended.wait(5)
+
+
+def test_the_events_are_subscribed_to_again_and_missed_ones_asked_for(watch, hasty):
+    """As when the engine restarts. The pauses between two attempts grow."""
+    attempts = []
+    process = FakeExec("e")
+
+    def ended_execs():
+        attempts.append(time.monotonic())
+        if len(attempts) == 1:
+            yield from ["", "other"]
+        if len(attempts) < 5:
+            none()
+        process.ended = True  # meanwhile, which nothing will tell
+        yield from ["", "other"]
+        gevent.sleep(1000)
+
+    watch(ended_execs).watch(process)
+    assert process.output_ended.wait(10)
+    pauses = [after - before for before, after in itertools.pairwise(attempts)]
+    assert [round(pause / 0.1) >= 2**number for number, pause in enumerate(pauses)] == [True] * 4
+
+
+def test_10_000_silent_sessions_share_a_bounded_number_of_questions(watch):
+    execs = [FakeExec(str(number)) for number in range(10_000)]
+    exits = watch(none)
+    begin = time.monotonic()
+    for process in execs:
+        exits.watch(process)
+    wait_until(lambda: sum(process.asked for process in execs) >= 10)
+    gevent.sleep(0.5)
+    asked = sum(process.asked for process in execs)
+    assert asked <= (time.monotonic() - begin) * exit_watch_module.MOST_QUESTIONS + 1
+    assert max(process.asked for process in execs) == 1
+
+
+def test_nobody_asks_while_output_moves_or_waits_for_the_client(watch, hasty):
+    process = FakeExec("e", silence=0.0, ended=True)
+    watch(none).watch(process)
+    gevent.sleep(0.5)
+    assert process.asked == 0
+
+
+def test_output_that_comes_after_the_exit_is_waited_for(watch, hasty):
+    """A background child's, or what a slow line still brings."""
+    process = FakeExec("e", silence=0.1)
+    exits = watch(lambda: iter(["", "e"]))
+    exits.watch(process)
+    assert not process.output_ended.wait(1)
+    process.silence = 0.3
+    assert process.output_ended.wait(5)
+
+
+def test_what_was_forgotten_is_left_alone(watch, hasty):
+    process = FakeExec("e")
+    exits = watch(lambda: iter(["", "e"]))
+    exits.watch(process)
+    wait_until(lambda: exits._exited)
+    exits.forget(process)
+    assert not process.output_ended.wait(0.6)
+    assert not exits._watched
+    assert not exits._unsure
