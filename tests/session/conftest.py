@@ -1,4 +1,4 @@
-"""Fixtures: sessions that run with fakes."""
+"""Fixtures: sessions that run on fakes."""
 
 import gevent
 import pytest
@@ -8,7 +8,7 @@ from tests.session.harness import Harness
 
 @pytest.fixture
 def make():
-    """A function that makes a harness; no session is left running at the end."""
+    """A function that makes a harness; sessions that still run are ended after the test."""
     made = []
 
     def make(**options):

@@ -1,4 +1,4 @@
-"""Stand-ins for what a session works with, for tests of its logic without an engine or a network."""
+"""Fakes of the connection, the engine and the observers, to test a session's logic without an engine or a network."""
 
 from collections import deque
 
@@ -19,7 +19,7 @@ def client_of(identity=None):
 
 
 class FakeSession:
-    """What observers see of a session."""
+    """The part of a session that observers see."""
 
     def __init__(self, *, end=None, identity=None):
         self.id = "0123456789abcdef"
@@ -34,9 +34,9 @@ class FakeSession:
 
 
 class FakeChannel:
-    """A connection without a network. ``sent`` is what the client was sent, ``closed`` the close code and patience.
+    """A connection without a network. ``sent`` is what the client got, ``closed`` the close code and patience.
 
-    While ``stalled``, the client takes nothing: ``send`` waits.
+    While ``stalled``, the client reads nothing and ``send`` waits.
     """
 
     def __init__(self):
@@ -110,9 +110,9 @@ class FakeChannel:
 
 
 class FakeStream:
-    """The stream of an exec: its process writes what ``process_writes`` says; what it reads is in ``stdin``.
+    """The stream of an exec. ``process_writes`` makes its process write; ``stdin`` is what the process has read.
 
-    The process reads nothing while ``reads`` is not set. ``parts`` counts the parts in which stdin was written.
+    The process reads only while ``reads`` is set. ``parts`` counts the writes that stdin came in.
     """
 
     def __init__(self):
@@ -160,7 +160,7 @@ class FakeStream:
 class FakeEngine:
     """An engine with one exec, whose process exits with *exit_code*.
 
-    ``create``, ``start`` and ``resize`` are called when the engine is asked for that. They may raise, or wait.
+    ``create``, ``start`` and ``resize`` are called at each such request. They may raise, or wait.
     """
 
     sizes_at_create = True
@@ -201,7 +201,7 @@ class FakeExitWatch:
 
 
 class FakeKiller:
-    """Records in ``ended`` whose processes it was told to end; *end* says whether that is done, and may raise."""
+    """Records in ``ended`` whose processes it was told to end. *end* returns whether they have ended, and may raise."""
 
     def __init__(self, end=lambda: True):
         self.ended = []

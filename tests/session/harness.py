@@ -1,4 +1,4 @@
-"""A session that runs with fakes."""
+"""A session that runs on fakes."""
 
 import functools
 
@@ -17,7 +17,7 @@ LEFT, ENDED, MAY_BE_LEFT = None, False, True
 
 
 class Harness:
-    """A session with fakes; it runs in a greenlet of its own."""
+    """A session on fakes that runs in a separate greenlet."""
 
     def __init__(self, *, tty=False, size=None, exit_code=0, killer=None, **options):
         self.channel = FakeChannel()
@@ -46,7 +46,7 @@ class Harness:
         return self
 
     def end(self):
-        """The session's end, when it is over."""
+        """Wait until the session is over; return how it ended."""
         return self.greenlet.get(timeout=10)
 
 

@@ -1,4 +1,4 @@
-"""Clients that leave, vanish or are silent: their processes end, and an honest slow reader stays."""
+"""Clients that leave, vanish or go silent: their processes end, but an honest slow reader keeps its session."""
 
 import gevent
 import pytest
@@ -28,7 +28,7 @@ def test_when_the_client_is_gone_so_is_the_process_tree(server, container, docke
             peer.send_raw(b"\x82\x01\x00")
         else:
             getattr(peer, how)()
-    with gevent.Timeout(2.0 + 0.5, AssertionError("processes are left")):  # and what `top` itself takes
+    with gevent.Timeout(2.0 + 0.5, AssertionError("processes are left")):  # 0.5 s is for `top` itself
         while len(processes(docker_api, container)) > 1:
             gevent.sleep(0.05)
     for peer in peers:
@@ -59,7 +59,7 @@ def test_any_byte_is_a_sign_of_life(serve):
 
 @pytest.mark.parametrize("size", [1_000, 30_000_000])
 def test_an_honest_slow_reader_is_never_cut(serve, size):
-    """Pings wait behind unread output, in our buffers or in the peer's own."""
+    """Pings wait behind unread output, in the server's buffers or in the peer's."""
     server = serve(ping_interval=0.2, ping_timeout=0.2)
     script = f"head -c {size} /dev/zero; read"
     with Peer(server.url, "bash", "-c", script, receive_buffer=65536).ready() as peer:

@@ -1,4 +1,4 @@
-"""How sessions end when it is the container, or who runs it, that ends them; against a real engine."""
+"""Sessions that end because of the container, or of whoever runs it, on a real engine."""
 
 import time
 
@@ -24,7 +24,7 @@ def test_every_exit_code(serve):
 @pytest.mark.parametrize("how", ["stop", "kill", "remove", "restart"])
 @pytest.mark.parametrize("tty", [False, True])
 def test_a_container_that_ends_in_mid_session(serve, own_container, docker_api, how, tty):
-    """Its processes are killed: that is the exit code, after all output; unless the engine tells none any more."""
+    """The exit code follows all output and tells of the kill, unless the engine can no longer tell the code."""
     server = serve(own_container)
     peers = [Peer(server.url, "bash", "-c", script, tty=tty).ready() for script in ("yes", TREE)]
     for peer in peers:
@@ -66,7 +66,7 @@ def test_a_container_that_is_paused_in_mid_session(serve, own_container, docker_
 
 
 def test_a_session_in_a_paused_container_is_over_when_its_processes_are(serve, own_container, docker_api):
-    """Until then it keeps its place."""
+    """A session keeps its place until then."""
     server = serve(own_container, max_sessions=1)
     counts = []
     server.subscribe("session removed", counts.append)
@@ -132,7 +132,7 @@ def test_leave_does_not_free_from_limits(serve, own_container, docker_api):
 
 
 def test_what_is_left_when_the_client_goes_after_the_exit_is_ended(serve, container, docker_api):
-    """Only a session that ended by itself leaves its background processes alone."""
+    """Background processes are left alone only if the session ended by itself."""
     server = serve()
     peer = Peer(server.url, "bash", "-c", "sleep 1000 >/dev/null 2>&1 & echo up; exit 3").ready()
     peer.pause()

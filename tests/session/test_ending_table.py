@@ -1,4 +1,4 @@
-"""What each cause of an end implies: the same in the code as in the manual's table of endings."""
+"""The consequences of each cause of an end are the same in the code and in the manual's table of endings."""
 
 import re
 
@@ -21,7 +21,7 @@ PROCESSES = {Processes.LEFT: "left", Processes.ENDED: "ended", Processes.ENDED_U
 
 
 def table_of_endings():
-    """The rows of the manual's table: messages, close code and processes, by what happened."""
+    """The rows of the manual's table: a cause mapped to messages, close code and processes."""
     section = (ROOT / "docs/protocol.rst").read_text().partition("How a session ends\n")[2]
     columns, *blocks = re.split(r"^(=+ [= ]+)\n", section, flags=re.MULTILINE)[1:]
     spans = [match.span() for match in re.finditer("=+", columns)]
@@ -30,7 +30,7 @@ def table_of_endings():
         happened, *cells = (line[start:end].strip() for start, end in spans)
         if happened:
             rows.append((happened, cells))
-        else:  # the line continues the row
+        else:  # this line continues the row
             rows[-1][1][:] = [f"{cell} {more}".strip() for cell, more in zip(rows[-1][1], cells, strict=True)]
     return dict(rows)
 

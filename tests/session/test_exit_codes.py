@@ -31,7 +31,7 @@ def test_a_background_child_that_keeps_stdout_open_delays_the_end_by_2_s_only(se
     transcript = run(server.url, "bash", "-c", "echo main; sleep 33 & exit 5")
     assert transcript.stdout == b"main\n"
     assert transcript.exit_code == 5
-    assert processes(docker_api, container) == ["sleep 33"]  # as with docker exec: what ends by itself is left alone
+    assert processes(docker_api, container) == ["sleep 33"]  # left alone, as docker exec does after a command ends
     with Peer(
         server.url,
         "bash",

@@ -1,4 +1,4 @@
-"""Who waits for whom: pauses, backpressure, and what a session holds in memory."""
+"""Flow control: pauses, backpressure, and how much a session holds in memory."""
 
 import secrets
 import subprocess
@@ -15,7 +15,7 @@ from tests.session.commands import run
 
 
 def test_more_stdin_than_a_process_takes_is_paused_and_resumed(server):
-    """101 comes before much is held, 100 when the process has caught up, and every byte arrives."""
+    """The server sends 101 before it holds much, and 100 when the process has caught up. Every byte arrives."""
     flag = f"/tmp/{secrets.token_hex(8)}"
     with Peer(server.url, "bash", "-c", f"until [ -e {flag} ]; do sleep 0.05; done; rm {flag}; wc -c").ready() as peer:
         for _ in range(12):
@@ -30,7 +30,7 @@ def test_more_stdin_than_a_process_takes_is_paused_and_resumed(server):
 
 
 def test_a_process_that_never_reads_stdin_costs_bounded_memory(server):
-    """A client that ignores 101 is not read from any more, and is still seen to vanish."""
+    """The server stops reading from a client that ignores 101, and still notices when it vanishes."""
     with Peer(server.url, "sleep", "1000").ready() as peer:
         sender = gevent.spawn(lambda: [peer.stdin(bytes(1024 * 1024)) for _ in range(100)])
         (session,) = server.sessions
@@ -46,7 +46,7 @@ def test_resume_comes_for_every_4_mib_taken(server):
         for _ in range(4):
             for _ in range(4):
                 peer.stdin(bytes(1024 * 1024))
-            while peer.receive() != b"\x64":  # the test's timeout is what fails here
+            while peer.receive() != b"\x64":  # on a failure the test times out here
                 pass
         peer.end()
         assert Transcript(peer).stdout == b"done\n"
@@ -58,7 +58,7 @@ def test_a_pause_holds_output_and_exit_code_until_one_resume(server):
             peer.pause()
         peer.stdin(b"\n")
         peer.end()
-        peer.stdin(b"x")  # its answer shows that everything before was dealt with; a 202 is never held
+        peer.stdin(b"x")  # the answer shows that all before it was handled; a 202 is never held back
         assert peer.receive() == b"\xcastdin is closed"
         (session,) = server.sessions
         wait_until(lambda: session.exit_code == 3)
@@ -70,16 +70,16 @@ def test_a_pause_holds_output_and_exit_code_until_one_resume(server):
 
 
 def test_a_pause_does_not_hold_while_stdin_is_stalled(server):
-    """Else a client that pipes much through cat and whose 100 queues behind its stdin would wait for ever."""
+    """Otherwise a client that pipes much data through cat would wait for ever, its 100 queued behind its stdin."""
     with Peer(server.url, "cat").ready() as peer:
         peer.pause()
         total = 48 * 1024 * 1024
-        # More than what waits on the way while output is held: 8 MiB in the output buffer, 2 MiB of stdin, and what the
-        # engine and the kernel hold.
+        # More than the buffers on the way hold during a pause: 8 MiB of output, 2 MiB of stdin, and those of the engine
+        # and the kernel.
         held = 16 * 1024 * 1024
         sender = gevent.spawn(lambda: [peer.stdin(bytes(1024 * 1024)) for _ in range(48)] and peer.end())
         received = 0
-        while received < total - held:  # most of it comes although the client has paused
+        while received < total - held:  # most of the output comes although the client has paused
             message = peer.receive()
             if message[0] == 1:
                 received += len(message) - 1
@@ -93,14 +93,14 @@ def test_a_pause_does_not_hold_while_stdin_is_stalled(server):
 @pytest.mark.parametrize("size", [1_300_000, 20_000_000])
 @pytest.mark.parametrize("tty", [False, True])
 def test_output_is_whole_when_the_client_pauses_while_the_process_exits(server, size, tty):
-    """The engine drops what is unread 2 s after the exit."""
+    """The engine drops output that is unread 2 s after the exit."""
     with Peer(server.url, "bash", "-c", f"head -c {size} /dev/zero; exit 7", tty=tty).ready() as peer:
         peer.pause()
         (session,) = server.sessions
         if size < 8_000_000:
             wait_until(lambda: session.exit_code == 7)
         else:
-            gevent.sleep(5)  # longer than the engine waits; the process cannot exit before the client takes some
+            gevent.sleep(5)  # longer than the engine waits; the process cannot exit until the client reads some
         peer.resume()
         transcript = Transcript(peer)
     assert len(transcript.stdout) == size
@@ -123,7 +123,7 @@ def test_a_session_holds_bounded_output_while_its_process_runs(serve, options, t
         peer.pause()
         (session,) = server.sessions
         wait_until(lambda: session.output_waiting > limit / 2)
-        gevent.sleep(1)  # two questions whether the process has ended
+        gevent.sleep(1)  # time for the server to ask twice whether the process has ended
         assert limit / 2 < session.output_waiting <= limit
         peer.resume()
         peer.until(bytes(2 * limit))
@@ -139,7 +139,7 @@ def test_output_is_whole_when_the_client_does_not_read_while_the_process_exits(s
 
 
 def test_a_paused_session_whose_process_has_ended_holds_up_no_other(server):
-    """The engine gives no other exec of the container its end while output of an ended one is unread."""
+    """While an ended exec has unread output, the engine reports the end of no other exec in the container."""
     with Peer(server.url, "bash", "-c", "cat /dev/zero & sleep 0.5; kill $!; exit 7").ready() as peer:
         peer.pause()
         (session,) = server.sessions
@@ -181,7 +181,7 @@ while True:
 
 
 def test_little_of_a_terminals_output_waits_on_the_way(server):
-    """What waits between the process and a slow reader delays what it sees after Ctrl-C."""
+    """Output buffered between the process and a slow reader delays what the reader sees after Ctrl-C."""
     peer = Peer(server.url, "yes", "0123456789" * 8, tty=True, receive_buffer=64 * 1024).ready()
     (session,) = server.sessions
     seen = []

@@ -1,4 +1,4 @@
-"""Sessions that use up what they may."""
+"""Sessions that reach their limits."""
 
 import time
 
@@ -34,7 +34,7 @@ def test_a_session_in_which_nothing_moves(serve, container, docker_api, tty):
 
 
 def test_what_moves_either_way_keeps_a_session_alive(serve):
-    # Both last longer than the limit. The pauses are much shorter than it, because the machine may be busy.
+    # Both last longer than the limit. The pauses are much shorter than the limit, because the machine may be busy.
     server = serve(idle_timeout=2.0)
     writes = Peer(server.url, "bash", "-c", "for i in {1..15}; do echo $i; sleep 0.2; done; exit 3").ready()
     reads = Peer(server.url, "bash", "-c", "while read; do :; done; exit 4").ready()
@@ -47,7 +47,7 @@ def test_what_moves_either_way_keeps_a_session_alive(serve):
 
 
 def test_a_client_that_takes_nothing_is_idle(serve):
-    """Pings and pongs do not count, nor does what a process would write if it could."""
+    """Pings and pongs are not activity, nor is output that a process is unable to write."""
     server = serve(idle_timeout=1.0, ping_interval=0.2)
     peer = Peer(server.url, "cat", "/dev/zero").ready()
     peer.pause()
@@ -77,7 +77,7 @@ def test_a_session_that_lasts_too_long(serve, container, docker_api):
 
 
 def test_a_client_that_never_takes_the_end_is_cut(serve):
-    """Its process is long over, so there is nothing else that would end the session."""
+    """The process exited long ago, so nothing else would end the session."""
     server = serve(max_duration=1.0)
     peer = Peer(server.url, "echo", "hi").ready()
     peer.pause()
@@ -86,7 +86,7 @@ def test_a_client_that_never_takes_the_end_is_cut(serve):
 
 
 def test_a_client_that_takes_nothing_at_all_is_cut(serve):
-    """The text of the limit waits behind the output: the connection ends without it."""
+    """The error message waits behind unread output, so the connection ends without it."""
     server = serve(max_duration=1.0)
     peer = Peer(server.url, "cat", "/dev/zero", receive_buffer=4096).ready()
     wait_until(lambda: server.sessions == [], timeout=5)

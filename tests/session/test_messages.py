@@ -1,4 +1,4 @@
-"""What the bytes of messages become, and what happens to messages that make no sense."""
+"""How the server handles the bytes of messages, and messages that make no sense."""
 
 import pytest
 
@@ -92,7 +92,7 @@ def test_unknown_and_empty_messages_are_ignored_and_counted(server):
         (b"\x83\x80" + bytes(4), 1002),  # a reserved opcode
         (b"\x89\xfe\x00\x7e" + bytes(4 + 126), 1002),  # a ping of 126 bytes
         (masked(1, b"\x00\xff"), 1007),  # text that is not UTF-8
-        (masked(0, b"\x00"), 1002),  # a continuation of nothing
+        (masked(0, b"\x00"), 1002),  # a continuation without a beginning
     ],
 )
 def test_a_malformed_frame_closes_that_client_alone(server, frame, code):

@@ -1,4 +1,4 @@
-"""Who hears of sessions, and who may veto their start."""
+"""Observers hear of sessions, and may veto their start."""
 
 import pytest
 
@@ -14,7 +14,7 @@ REFUSAL = Refusal(reason="no", address="192.0.2.1", origin=None)
 
 
 class Recorder:
-    """Records what it hears in *heard*; raises *error* each time, if there is one."""
+    """Records each event in *heard*, then raises *error* if there is one."""
 
     def __init__(self, heard, name, error=None):
         self._heard = heard
@@ -98,7 +98,7 @@ def test_each_start_has_an_end():
         registry.add(each)
     assert registry.running == [session, faulty]
     registry.remove(session)
-    registry.remove(faulty)  # its `run` raised before it knew of an end
+    registry.remove(faulty)  # its `run` raised before it had set an end
     assert registry.running == []
     (_, _, ended, end, duration), (_, _, _, faulty_end, _) = heard[2:]
     assert (ended, end) == (session, END)
@@ -118,7 +118,7 @@ def test_quotas_count_the_sessions_that_run():
 
 
 def test_a_check_of_quotas_looks_at_no_other_session():
-    """Thousands of them run, and each start would be slower than the one before."""
+    """With thousands of sessions each start would be slower than the one before."""
     looked_at = []
 
     class Session(FakeSession):

@@ -1,4 +1,4 @@
-"""The buffer between the engine and the peer: bounded, in order, joined, held."""
+"""The buffer between the engine and the peer: it is bounded, keeps the order, joins small parts and can be held."""
 
 import gevent
 

@@ -1,4 +1,4 @@
-"""Output that the engine would drop, or hold back, at its own times: every byte arrives before 200 all the same."""
+"""Output that the engine might drop or hold back: every byte still arrives before 200."""
 
 import hashlib
 import socket
@@ -15,7 +15,7 @@ PAUSE = 10.0
 
 
 def content(size):
-    """Bytes of which none is like the next, and what makes them in a container."""
+    """Varied bytes, and the script that makes them in a container."""
     return (
         b"".join(b"%d\n" % number for number in range(size // 4))[:size],
         f"seq 0 {size // 4} | head -c {size}; exit 7",
@@ -30,7 +30,7 @@ def assert_whole(transcript, expected):
 
 @pytest.mark.heavy
 def test_30_clients_that_are_paused_for_10_s_while_their_processes_exit(serve):
-    """Of each size 15: what the engine's own buffers would hold in part, and what exceeds the limit of output."""
+    """15 sessions have output that the engine's buffers hold in part, 15 exceed the limit of output."""
     server = serve(max_sessions=40)
     contents = [content(1_300_000), content(20_000_000)] * 15
     peers = [Peer(server.url, "bash", "-c", script).ready() for _, script in contents]
@@ -45,11 +45,11 @@ def test_30_clients_that_are_paused_for_10_s_while_their_processes_exit(serve):
 
 @pytest.mark.parametrize("tty", [False, True])
 def test_a_reader_that_is_slow_but_steady(serve, tty):
-    """There is always some room soon, but never in time for all that the engine holds when the process exits."""
+    """The buffer keeps getting room, but too slowly for all that the engine holds when the process exits."""
     listener = socket.create_server(("127.0.0.1", 0))
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)  # as over a slow line: its sockets inherit it
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)  # as on a slow line; accepted sockets inherit this
     server = serve(output_limit=65536, listener=listener)
-    expected, script = content(2_000_000)  # somewhat more than all buffers on the way hold
+    expected, script = content(2_000_000)  # slightly more than all buffers on the way hold
     if tty:
         expected = expected.replace(b"\n", b"\r\n")
     peer = Peer(server.url, "bash", "-c", script, tty=tty, receive_buffer=4096).ready()
@@ -82,7 +82,7 @@ def test_a_paused_client_whose_process_exits_delays_nobody(serve):
 @pytest.mark.parametrize("size", [4_500_000, 12_000_000, 14_000_000])
 @pytest.mark.parametrize("tty", [False, True])
 def test_an_engine_behind_tcp_holds_more_than_one_on_a_unix_socket(serve, docker_host, size, tty):
-    """The kernels' buffers on the way may hold megabytes of what an ended process wrote."""
+    """The kernel buffers on the way may hold megabytes of an ended process's output."""
     tcp = relay(docker_host.removeprefix("unix://"))
     tcp.start()
     try:
@@ -98,7 +98,7 @@ def test_an_engine_behind_tcp_holds_more_than_one_on_a_unix_socket(serve, docker
 
 
 def test_more_than_the_bound_after_the_exit_is_a_background_childs(serve, container, docker_api):
-    """The session ends all the same, with the exit code; the child gets SIGPIPE when the engine lets go."""
+    """The session still ends with the exit code. The child gets SIGPIPE when the engine closes its pipe."""
     server = serve()
     peer = Peer(server.url, "bash", "-c", "cat /dev/zero & sleep 0.3; exit 7").ready()
     peer.pause()

@@ -1,4 +1,4 @@
-"""Sessions with an engine that does what a real one cannot be made to do: a stand-in."""
+"""Sessions on a stand-in engine, which does what a real engine cannot be made to do."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from dockerexec_ws import DockerExecServer
 from tests.peer import Peer, Transcript
 from tests.standin import StandInEngine, frame
 
-KILLED = frame(1, b"users 0:0\nseen\nleft 0\n")  # what a session's stream and the killing script's have to share here
+KILLED = frame(1, b"users 0:0\nseen\nleft 0\n")  # here the session and the killing script share one stream
 ENDED = {"Running": False, "ExitCode": 3, "Pid": 1}
 UNKNOWN = {"Running": False, "ExitCode": None, "Pid": 1}
 

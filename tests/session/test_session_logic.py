@@ -1,4 +1,4 @@
-"""What a session does, and how it ends: without an engine or a network."""
+"""A session's logic, from its start to its end, without an engine or a network."""
 
 import gevent
 import pytest
@@ -9,7 +9,7 @@ from tests.conftest import wait_until
 from tests.session.fakes import TARGET, FakeKiller
 from tests.session.harness import ENDED, LEFT, MARKER, MAY_BE_LEFT, PAUSE, READY, STDIN_END, raising
 
-# The way of the bytes
+# How bytes pass through
 
 
 def test_a_session_that_ends_by_itself(make):
@@ -44,7 +44,7 @@ def test_output_and_exit_code_wait_while_the_client_pauses(make):
 
 
 def test_many_small_messages_cost_what_they_weigh(make):
-    """Empty ones nothing, and those of a byte no object each."""
+    """Empty messages take no memory, and one-byte messages take no object each."""
     harness = make().ready()
     harness.stream.reads.clear()
     harness.channel.client_sends(b"\0" + bytes(1_000_000), *[b"\0", b"\0x"] * 10_000, b"\x03")
@@ -160,7 +160,7 @@ def test_a_failure_delivers_the_output_to_a_slow_client(make):
 
 
 def test_the_exit_code_of_a_process_that_the_server_killed_is_not_told(make):
-    """The last word is the 202, because the code is that of the server's own signal."""
+    """The last message is the 202, because the exit code comes from the server's own signal."""
 
     def end():
         harness.stream.process_exits()

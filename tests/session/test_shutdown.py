@@ -1,4 +1,4 @@
-"""Sessions of a server that goes away."""
+"""Sessions of a server that shuts down."""
 
 import gevent
 import pytest
@@ -50,7 +50,7 @@ def test_draining_lets_sessions_end_by_themselves_and_answers_503(serve):
 
 
 def test_no_session_starts_once_the_shutdown_has_begun(server, container, docker_api, monkeypatch):
-    """Not even one whose request was admitted before."""
+    """Not even a session whose request was admitted before the shutdown."""
     find = FixedContainer.find
 
     def close_and_find(targets, *arguments):

@@ -1,4 +1,4 @@
-"""The buffer between the peer and the engine: in order, small messages together."""
+"""The buffer between the peer and the engine: it keeps the order and joins small messages."""
 
 import random
 

@@ -47,7 +47,7 @@ def test_a_malformed_resize_is_an_error_and_the_session_goes_on(server, payload,
 
 @pytest.mark.parametrize("data", [b"", b"line\n", b"no newline"])
 def test_end_with_a_tty_types_ctrl_d(server, data):
-    """Not a half-close, on which the engine would cut the output."""
+    """A Ctrl-D is sent, because the engine would cut the output on a half-close."""
     with Peer(server.url, "bash", "-c", "stty -echo; echo up; wc -c; sleep 0.5; echo after", tty=True) as peer:
         peer.until(b"up\r\n")
         if data:
@@ -73,7 +73,7 @@ def test_a_second_end_with_a_tty_types_nothing(server):
 def test_detach_keys_are_out_of_the_way(server):
     with Peer(server.url, "bash", "-c", "stty raw -echo; echo up; head -c 4 | od -An -tx1", tty=True) as peer:
         peer.until(b"up")
-        peer.stdin(b"\x10")  # Ctrl-P alone would be withheld, Ctrl-P Ctrl-Q would end the session
+        peer.stdin(b"\x10")  # with default detach keys Ctrl-P is held back, and Ctrl-P Ctrl-Q ends the session
         peer.stdin(b"\x11\x10\x11")
         transcript = Transcript(peer)
     assert b"10 11 10 11" in transcript.stdout
