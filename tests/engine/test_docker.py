@@ -1,4 +1,4 @@
-"""How an engine is found, and what is said when it is not."""
+"""How the server finds an engine, and what it says if it finds none."""
 
 import contextlib
 import gc
@@ -15,7 +15,7 @@ from dockerexec_ws.errors import ContainerNotFoundError, EngineUnavailableError,
 from tests.conftest import wait_until
 from tests.relay import relay
 
-# docker-py leaves the unix socket open whose connect() failed; it is collected here, where that is no error.
+# docker-py leaks the unix socket if connect() fails. It is collected here, where the warning is no error.
 leaves_a_socket = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 
 
@@ -112,14 +112,14 @@ def engine_behind_tcp(docker_host, monkeypatch, folder, *, tls):
         if tls:
             monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
             monkeypatch.setenv("DOCKER_CERT_PATH", str(folder))
-            for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # these go before the certificates of the engine
+            for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # these override the engine's certificates
                 monkeypatch.delenv(name, raising=False)
         yield Engine(address, timeout=30)
 
 
 @contextlib.contextmanager
 def engine_on_tcp(docker_host, certificates=None):
-    """The engine's unix socket, offered on a TCP port, perhaps with TLS; half-closes are passed on."""
+    """Offer the engine's unix socket on a TCP port, optionally with TLS; half-closes are passed on."""
     options = {}
     if certificates is not None:
         authority = trustme.CA()
@@ -128,7 +128,7 @@ def engine_on_tcp(docker_host, certificates=None):
         client.cert_chain_pems[0].write_to_path(certificates / "cert.pem")
         client.private_key_pem.write_to_path(certificates / "key.pem")
         options["ssl_context"] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        # As the engine's TLS, Go's, does: an end between two records is an end, even without a close_notify.
+        # Like Go's TLS in the engine, take an end between two records as an end, even without a close_notify.
         options["ssl_context"].options |= 0x80  # SSL_OP_IGNORE_UNEXPECTED_EOF
         authority.issue_cert("127.0.0.1").configure_cert(options["ssl_context"])
     server = relay(docker_host.removeprefix("unix://"), **options)

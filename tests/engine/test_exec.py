@@ -1,4 +1,4 @@
-"""Execs against a real engine, and against a stand-in for what a real one does not show."""
+"""Execs on a real engine, and on a stand-in for what a real engine does not show."""
 
 import time
 
@@ -48,7 +48,7 @@ def test_no_byte_that_comes_with_the_head_is_lost(tmp_path):
 
 
 def test_exit_code_is_asked_for_until_it_is_known(tmp_path):
-    """Nothing orders the end of the stream after the exit."""
+    """The stream may end before the engine reports the exit."""
     with StandInEngine(tmp_path / "s", states=[RUNNING, RUNNING, UNKNOWN, ENDED]) as standin:
         process = started(Engine(standin.address, timeout=30), "c", "x")
         assert process.exit_code() == 3
@@ -92,7 +92,7 @@ def test_resize_of_an_ended_exec_is_nothing(tmp_path):
 
 
 def test_an_idle_stream_has_no_timeout(tmp_path, docker_host, container):
-    """docker-py puts its 60 s for answers on the stream's socket as well."""
+    """docker-py sets its 60 s timeout for answers on the stream's socket, too."""
     engine = Engine(docker_host, timeout=1)
     process = started(engine, container, "bash", "-c", "sleep 2.5; echo late")
     begin = time.monotonic()

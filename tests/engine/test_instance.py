@@ -1,4 +1,4 @@
-"""Files by which servers know of each other, and what becomes of them when one is killed."""
+"""The files by which servers know of each other, and what happens to the file of a killed server."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ sys.stdin.read()
 
 @contextlib.contextmanager
 def another_server(state_dir, engine=ENGINE):
-    """A process that has registered; yields a marker of a session of its own."""
+    """A process that has registered; yields the marker of one of its sessions."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLDS, state_dir, engine], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -43,7 +43,7 @@ def test_a_living_server_is_left_alone_and_a_killed_one_is_taken_over(tmp_path):
     (dead,) = former(tmp_path)
     assert marker.startswith(dead.marker)
     assert dead.containers == ("c", "c0ffee")
-    # One server only looks after it.
+    # Only one server takes it over.
     assert former(tmp_path) == []
     dead.close(done=True)
     assert former(tmp_path) == []
@@ -62,7 +62,7 @@ def test_what_could_not_be_ended_is_there_for_the_next(tmp_path):
 
 def test_an_orderly_end_leaves_nothing(tmp_path):
     instance = Instance.register(tmp_path, ENGINE, ("c",))
-    assert former(tmp_path) == []  # in the same process, too
+    assert former(tmp_path) == []  # also in the same process
     instance.close(done=True)
     assert list(tmp_path.iterdir()) == []
 
@@ -114,7 +114,7 @@ def test_the_default_directory(monkeypatch):
 
 
 def test_any_number_of_containers_is_remembered(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "fsync", lambda _: None)  # one for each would take minutes
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # one sync a file would take minutes
     instance = Instance.register(tmp_path, ENGINE, ())
     names = tuple(f"{number:064x}" for number in range(1500))
     for name in names:

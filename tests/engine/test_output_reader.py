@@ -1,4 +1,4 @@
-"""Reading an exec's output to its end, on a stand-in for what a real engine does only at its own times."""
+"""Reading an exec's output to its end, on a stand-in, because a real engine's timing cannot be controlled."""
 
 import time
 
@@ -18,7 +18,7 @@ RUNNING = {"Running": True, "ExitCode": None, "Pid": 1}
 
 
 class Reader:
-    """Room for *limit* bytes, *more* of which are made every millisecond."""
+    """Has room for *limit* bytes; *more* bytes of it are freed every millisecond."""
 
     def __init__(self, limit, more=0):
         self.room = limit
@@ -36,8 +36,8 @@ class Reader:
         return False
 
     def read(self, process):
-        """Read all; return what came."""
-        output = bytearray()  # bytes would be copied at each read
+        """Read to the end; return the output."""
+        output = bytearray()  # a bytes object would be copied at each read
         for code, parts in read_output(process, self, 4096):
             assert code is Stream.STDOUT
             data = b"".join(parts)
@@ -48,7 +48,7 @@ class Reader:
 
 @pytest.fixture
 def exec_of(tmp_path):
-    """A function that gives an exec with that stream and those states, and the engine that has it."""
+    """A function that returns an exec with the given stream and states, and its engine."""
     started = []
 
     def exec_of(stream, states, timeout=5):
@@ -84,10 +84,10 @@ def test_what_an_ended_process_left_is_taken_at_once(exec_of):
 
 
 def test_a_reader_that_is_slow_but_steady_is_no_reason_not_to_ask(exec_of):
-    """It makes room all the time, and is still too slow for the 2 s that the engine leaves it."""
+    """The reader keeps making room, but is too slow for the 2 s that the engine allows."""
     process, standin = exec_of(frame(1, bytes(2_000_000)), [RUNNING, ENDED])
     begin = time.monotonic()
-    assert Reader(1000, more=100).read(process) == bytes(2_000_000)  # of which it could read 100 KB a second
+    assert Reader(1000, more=100).read(process) == bytes(2_000_000)  # at 100 KB a second
     assert time.monotonic() - begin < 2
     assert asked(standin) == 2
 

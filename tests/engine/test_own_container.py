@@ -1,4 +1,4 @@
-"""Which container a process runs in, by what /proc says in containers of several kinds."""
+"""Find the container that a process runs in, by what /proc says in containers of several kinds."""
 
 import pytest
 
@@ -16,7 +16,7 @@ MOUNT = "735 714 254:0 {root} {point} rw,relatime - ext4 /dev/vda rw"
         (MOUNT.format(root=f"/containers/overlay-containers/{ID}/userdata/hosts", point="/etc/hosts"), "0::/", ID),
         ("", f"12:cpu:/docker/{ID}\n", ID),
         ("", f"0::/system.slice/docker-{ID}.scope\n", ID),
-        # The engine's own machine sees the mounts of its containers.
+        # The engine's host sees the mounts of its containers.
         (MOUNT.format(root=f"/var/lib/docker/containers/{ID}/mounts/shm", point="/x/shm"), "0::/user.slice", None),
         ("", "0::/", None),
     ],

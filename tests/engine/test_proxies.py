@@ -1,4 +1,4 @@
-"""An engine behind proxies: the manual's set-ups, and those that do not pass on all of its streams."""
+"""An engine behind proxies: the set-ups in the manual, and proxies that do not pass on all of its streams."""
 
 import contextlib
 
@@ -42,7 +42,7 @@ def run(server, *argv, **options):
 
 
 def test_nginx_breaks_off_a_command_whose_stdin_ends_at_once(serve, behind_nginx):
-    """The engine then mostly gives the command up, with an exit code of 126, or starts it and loses its output."""
+    """The engine then usually gives up the command with exit code 126, or starts it and loses its output."""
     server = serve(docker_host=behind_nginx)
     end = masked(Opcode.BINARY, b"\x00abc") + masked(Opcode.BINARY, b"\x66")
     told = set()
@@ -61,7 +61,7 @@ def test_a_command_that_the_engine_gave_up_has_no_exit_code(serve, tmp_path):
 
 
 def test_nginx_breaks_off_the_output_of_a_command_whose_stdin_ends(serve, behind_nginx):
-    """The process would be ended with an exit code, and its client would never know that output is missing."""
+    """Otherwise the process would end with an exit code, and the client would never know that output is missing."""
     with Peer(serve(docker_host=behind_nginx).url, "sh", "-c", "echo up; cat; echo late; exit 7").ready() as peer:
         assert peer.until(b"up\n") == b"up\n"
         peer.stdin(b"abc")
@@ -94,7 +94,7 @@ def assert_all_works(server, docker_api, container):
 
 
 def assert_filters(address):
-    """Nothing gets through but what the server asks for."""
+    """The proxy lets only the server's requests through."""
     with contextlib.closing(docker.APIClient(address, version="1.41")) as api:
         for ask in (
             api.containers,
@@ -116,7 +116,7 @@ def test_the_manuals_apache(serve, behind_apache, docker_api, container, monkeyp
 
 
 def test_the_manuals_haproxy(serve, behind_haproxy, docker_api, container, monkeypatch, caplog):
-    """One that does not pass on upgrades: it is said at the start, because the script shows it, and by each session."""
+    """The proxy blocks upgrades. The script reveals it, so the server says so at its start and in each session."""
     without_host_processes(monkeypatch)
     server = serve(docker_host=behind_haproxy[0])
     if haproxy_passes_on_upgrades():

@@ -1,4 +1,4 @@
-"""When a run's stream is closed: after the killer's report, and at once then."""
+"""A run's stream is closed as soon as the killer has reported, and no earlier."""
 
 import gevent
 import pytest

@@ -1,4 +1,4 @@
-"""An engine that cannot be reached: each cause is told in words, with what to do."""
+"""An engine that cannot be reached: the server explains each cause and says what to do."""
 
 import contextlib
 import errno
@@ -27,7 +27,7 @@ def authority():
 
 @pytest.fixture
 def listen():
-    """A function that starts an HTTP server, which answers each request alike; returns its address."""
+    """A function that starts an HTTP server that gives every request the same answer; returns its address."""
     with contextlib.ExitStack() as stack:
 
         def start(body=VERSION, status="200 OK", *, certificate=None, clients=None):
@@ -51,7 +51,7 @@ def listen():
 
 @pytest.fixture
 def tls(tmp_path, monkeypatch, authority):
-    """A function that has the environment name a folder of certificates."""
+    """A function that makes the environment name a folder of certificates."""
 
     def use(trusted=authority, own=authority):
         trusted.cert_pem.write_to_path(tmp_path / "ca.pem")

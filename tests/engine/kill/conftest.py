@@ -1,4 +1,4 @@
-"""Both ways to end processes, and processes to end."""
+"""Fixtures: both ways to end processes, and processes to end."""
 
 import pytest
 
@@ -31,7 +31,7 @@ def killer(engine, way):
 
 @pytest.fixture
 def start(engine):
-    """A function that starts a script in a container; the streams stay open, unread, until the test's end."""
+    """A function that starts a script in a container; its streams stay open and unread until the test ends."""
     started = []
 
     def start(container, script, shell="bash", argv=None):

@@ -1,4 +1,4 @@
-"""Numbers of processes on this machine: which to trust."""
+"""Host pids of processes: which ones the server may trust."""
 
 from dockerexec_ws.engine.kill import host as host_processes_module
 from dockerexec_ws.engine.kill.host import HostProcesses
@@ -8,13 +8,13 @@ from tests.conftest import wait_until
 
 
 def test_what_gets_the_number_of_an_ended_first_process_is_not_taken_for_it(engine, start, container, monkeypatch):
-    """The engine's word on an exec's first process is of a moment ago."""
+    """The pid that the engine reports for an exec may be out of date."""
     bystander = start(container, "echo up; exec sleep 555")
     bystander.up()
     pid = wait_until(lambda: bystander.process.state().pid)
     state = engine.container_state(container)
     host = HostProcesses(state)
-    host._roots = {(pid, 0)}  # as if another process had had the number
+    host._roots = {(pid, 0)}  # as if another process had had this pid
     assert host._look({"A=b": b"\0A=b"}) == {}
     (found,) = HostProcesses(state)._look({"": b"\0" + bystander.marker.encode()})
     assert found == pid

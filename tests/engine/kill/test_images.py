@@ -20,11 +20,11 @@ def test_an_image_whose_user_is_not_root(killer, start, docker_api):
         wait_until(lambda: len(processes(docker_api, container)) >= 5)
         assert victim.end(killer)
         assert_left(docker_api, container, [])
-        victim.process.close()  # the engine removes no container as long as output is unread
+        victim.process.close()  # the engine removes no container while output is unread
 
 
 def busybox_image(api, *names):
-    """Make an image of nothing but busybox under these names; return its tag."""
+    """Make an image that contains only busybox, under these names; return its tag."""
     busybox = shutil.which("busybox")
     if not busybox:
         pytest.skip("there is no busybox: install busybox-static")
@@ -42,7 +42,7 @@ def busybox_image(api, *names):
 
 @pytest.fixture
 def busybox_container(docker_api):
-    """A running container with nothing in it but busybox."""
+    """A running container that contains only busybox."""
     tag = busybox_image(docker_api, "busybox", "cat", "setsid", "sh", "sleep")
     with running_container(docker_api, image=tag, command=["/bin/sleep", "3600"]) as name:
         yield name
@@ -51,7 +51,7 @@ def busybox_container(docker_api):
 
 @pytest.fixture
 def container_without_shell(docker_api):
-    """A running container with no program but sleep."""
+    """A running container whose only program is sleep."""
     tag = busybox_image(docker_api, "sleep")
     with running_container(docker_api, image=tag, command=["/bin/sleep", "3600"]) as name:
         yield name
@@ -87,12 +87,12 @@ def test_what_can_be_ended_needs_no_word_and_ends_nothing(killer, start, contain
     assert bystander.end(killer)
 
 
-# Leaves what the runtime takes to start a script, and no more.
+# Leaves only as many processes as the runtime needs to start a script.
 FULL = "trap '' HUP; for i in {1..33}; do sleep 1000 & done; echo up; wait"
 
 
 def test_a_container_with_no_pids_left(engine, docker_api, monkeypatch):
-    """The script's shell cannot fork then."""
+    """The script's shell cannot fork in a full container."""
     without_host_processes(monkeypatch)
     with running_container(docker_api, host_config={"pids_limit": 40}) as container:
         process = Exec(engine, container, ["bash", "-c", FULL], tty=False, marker="DEWT=1234567890")

@@ -48,7 +48,7 @@ def test_a_container_that_stops_meanwhile_has_no_processes(
 
 def test_a_paused_container_is_waited_for(killer, start, own_container, docker_api):
     victim = start(own_container, "echo up; sleep 1000")
-    victim.up()  # an exec that is about to start when its container is paused blocks the engine's container for good
+    victim.up()  # an exec that is starting when its container is paused blocks that container in the engine for good
     docker_api.pause(own_container)
     ending = gevent.spawn(victim.end, killer)
     gevent.sleep(1.2)

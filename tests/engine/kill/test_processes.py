@@ -1,4 +1,4 @@
-"""Which processes are ended, in which order, by both ways; no others are."""
+"""Which processes both ways end, and in which order; they end no others."""
 
 import time
 
@@ -62,7 +62,7 @@ def test_processes_with_a_cleared_environment(killer, start, container, docker_a
 
 
 def test_a_first_process_that_clears_its_own_environment(engine, killer, way, start, own_container, docker_api, caplog):
-    """The engine tells its pid, which is the host's; from within the container it cannot be found."""
+    """The engine reports the host's pid, which does not identify the process inside the container."""
     victim = start(own_container, None, argv=["env", "-i", "bash", "-c", "echo up; sleep 1000"])
     victim.up()
     assert victim.end(killer) == (way == "host")
@@ -76,7 +76,7 @@ NAMES = ["x) S 1 1 {sid}", "x) S 1 1 {sid}\\n", "\\n) S {sid} 1 {sid}", "a b (c)
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_processs_name_decides_nothing(killer, start, container, docker_api, name):
-    """/proc/PID/stat has it in parentheses, as it is: one that looks like numbers of another session is no trap."""
+    """/proc/PID/stat has the name unescaped, in parentheses. A name like another session's numbers does no harm."""
     bystander = start(container, "echo $$; exec sleep 555")
     comm = name.format(sid=bystander.up().strip())
     victim = start(container, f"printf '{comm}' >/proc/$$/comm; (sleep 9; :) & echo up; wait")
@@ -97,7 +97,7 @@ def test_processes_that_fork_all_the_time(killer, start, container, docker_api):
 
 
 def test_all_sessions_of_an_instance(engine, killer, container, docker_api):
-    """A marker may be the beginning of one; those of other instances are not touched."""
+    """An instance's marker is a prefix of its sessions' markers. Sessions of other instances are not touched."""
     instances = [Instance.unregistered() for _ in range(2)]
     execs = [
         Exec(engine, container, ["sleep", seconds], tty=False, marker=instance.new_marker())

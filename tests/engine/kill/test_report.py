@@ -1,4 +1,4 @@
-"""The parser of the script's report: however the engine splits it, no number is cut short."""
+"""The parser of the script's report: it cuts no number short, however the engine splits the report."""
 
 import pytest
 

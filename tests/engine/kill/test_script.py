@@ -1,4 +1,4 @@
-"""The script's runs in a container that means harm."""
+"""The script's runs in a hostile container."""
 
 from dockerexec_ws.engine.kill.script import KillScript
 from tests.standin import frame

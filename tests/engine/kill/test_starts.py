@@ -1,4 +1,4 @@
-"""Processes that the engine was told to start and that are not there yet."""
+"""Processes that the engine was told to start, but that do not exist yet."""
 
 import gevent
 import pytest
@@ -19,7 +19,7 @@ def test_a_process_that_is_only_about_to_start(killer, start, container, docker_
 
 
 def test_a_process_that_starts_long_after_the_engine_was_told(engine, container, docker_api, monkeypatch, caplog):
-    """The request to start it hung for longer than its session lasted."""
+    """The request to start the process hung for longer than the session lasted."""
     marker = Instance.unregistered().new_marker()
     process = Exec(engine, container, ["sleep", "1000"], tty=False, marker=marker)
     start_exec = engine.start_exec

@@ -1,4 +1,4 @@
-"""A process to be ended, and what is left of it."""
+"""A process to end, and checks of what is left of it."""
 
 from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.engine.instance import Instance
@@ -24,7 +24,7 @@ class Victim:
 
 
 def assert_left(api, container, expected):
-    """These processes are left, and no others; the script that ends them has said so, and may just be ending itself."""
+    """Only these processes are left. The script that ends others has reported, but may still be about to exit."""
     wait_until(lambda: processes(api, container) == expected, timeout=2)
 
 
@@ -32,5 +32,5 @@ TREE = "trap '' HUP TERM; setsid sleep 1000 & sleep 1000 & (sleep 1000 & sleep 1
 
 
 def without_host_processes(monkeypatch):
-    """As with an engine on another machine, or a server that is not root."""
+    """The same as with an engine on another machine, or a server that does not run as root."""
     monkeypatch.setattr(HostProcesses, "of", lambda container: None)
