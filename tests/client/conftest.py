@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture
 def listen():
-    """A function that has one connection handled by a function, in a thread; returns the URL."""
+    """A function that listens for one connection and handles it with a given function in a thread; returns the URL."""
     with contextlib.ExitStack() as stack:
 
         def start(handle):

@@ -9,7 +9,7 @@ READY = b"\x64"
 
 
 def upgraded(connection):
-    """Shake hands; returns the protocol, with which to make frames."""
+    """Do the opening handshake; return the protocol, which makes frames."""
     protocol = ServerProtocol()
     while not (events := protocol.events_received()):
         protocol.receive_data(connection.recv(65536))
@@ -20,7 +20,7 @@ def upgraded(connection):
 
 
 def say(*messages, close=None, then=b""):
-    """A server that sends messages, perhaps a close frame, and raw bytes; then it waits for the client's end."""
+    """A server that sends messages, optionally a close frame, and raw bytes, then waits for the client to end."""
 
     def handle(connection):
         protocol = upgraded(connection)

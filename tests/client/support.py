@@ -1,4 +1,4 @@
-"""What the tests of the client share. It needs no gevent."""
+"""Helpers for the tests of the client. They need no gevent."""
 
 import contextlib
 import random
@@ -17,7 +17,7 @@ DATA = random.Random(6).randbytes(20_000_003)
 
 @contextlib.contextmanager
 def raises(kind, match=""):
-    """As ``pytest.raises``, for programs without pytest; gives a list that gets the exception."""
+    """Like ``pytest.raises``, for programs without pytest; yields a list that gets the exception."""
     caught = []
     try:
         yield caught
@@ -29,7 +29,7 @@ def raises(kind, match=""):
 
 @dataclass
 class Opened:
-    """A process, and what it is made of."""
+    """A process, and the parts that it is made of."""
 
     process: Process
     session: Session
@@ -38,7 +38,7 @@ class Opened:
 
 
 def opened(url, argv, **times):
-    """Return what ``connect`` makes, but with all its parts; *times* are those of a Session."""
+    """Do the same as ``connect``, but return all parts; *times* are those of a Session."""
     transport, protocol = open_websocket(session_url(url, argv))
     connection = Connection(transport, protocol)
     session = Session(connection, **times)
@@ -52,7 +52,7 @@ def opened(url, argv, **times):
 
 @contextlib.contextmanager
 def reading():
-    """Give a list that gets the threads that read the connections opened meanwhile."""
+    """Yield a list; after the block it holds the reading threads of the connections opened in the block."""
     before = set(threading.enumerate())
     started = []
     yield started

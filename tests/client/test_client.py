@@ -1,4 +1,4 @@
-"""The Python client against this server, in this program, which gevent has patched, and in one with plain threads."""
+"""The Python client against this server: in this program, patched by gevent, and in one with plain threads."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ def test_under_gevent(name, server):
 
 @each_scenario
 def test_with_threads(name, server):
-    # Without coverage, which would import gevent.
+    # Coverage is off, because it would import gevent.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE")}
     command = [sys.executable, "-m", "tests.client.scenarios", name, server.url]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=50)

@@ -1,4 +1,4 @@
-"""How a session ends that does not end by itself: each kind is an exception of its own, and no exit code is made up."""
+"""Sessions that do not end by themselves: each ending has its own exception, and no exit code is made up."""
 
 import ssl
 import subprocess
@@ -19,7 +19,7 @@ from tests.serve.tls import Files
 
 @pytest.fixture
 def token_server(serve, tmp_path):
-    """A server that wants a token, and the token."""
+    """A server that requires a token, and the token."""
     token, line = new_token("somebody")
     (tmp_path / "tokens").write_text(f"{line}\n")
     return serve(token_file=tmp_path / "tokens"), token
@@ -102,7 +102,7 @@ def test_the_server_goes_away(serve):
     def refuses():
         try:
             connect(server.url, ["true"]).close()
-        except (SessionRefused, ConnectionLost) as error:  # 503, or the listener is closed already
+        except (SessionRefused, ConnectionLost) as error:  # a 503, or the listener is closed already
             return error
 
     with connect(server.url, ["cat"]) as process:
@@ -137,7 +137,7 @@ def test_the_engine_is_lost(serve, docker_host):
 
 @pytest.fixture
 def server_process(docker_host, container):
-    """A server in a process of its own, which may be killed and stopped; it leaves processes behind."""
+    """A server in a separate process that a test may kill or stop; it leaves processes behind."""
     command = [sys.executable, "-m", "dockerexec_ws", "--container", container, "--port", "0", "--path", "x"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         process.url = process.stdout.readline().split()[-1]
@@ -157,12 +157,12 @@ def test_the_server_is_killed(server_process, docker_api, container):
     with pytest.raises(ConnectionLost):
         process.wait()
     process.close()
-    wait_until(lambda: processes(docker_api, container) == [])  # its stdin has ended
+    wait_until(lambda: processes(docker_api, container) == [])  # the process saw the end of stdin
 
 
 @pytest.mark.parametrize("busy", [False, True])
 def test_the_server_hangs(server_process, docker_api, container, busy):
-    """A ping that is not answered tells; also while stdin waits for the server's window."""
+    """An unanswered ping reveals the hang, even while stdin waits for room at the server."""
     process = opened(server_process.url, ["sh", "-c", "cat >/dev/null"], ping_interval=0.3).process
     server_process.send_signal(subprocess.signal.SIGSTOP)
     begin = time.monotonic()
@@ -176,7 +176,7 @@ def test_the_server_hangs(server_process, docker_api, container, busy):
 
 
 def test_a_reader_that_does_not_read_is_alive(serve):
-    """The server's pings are answered although nobody reads: the synchronous client of `websockets` would not."""
+    """The client answers pings although nobody reads. The synchronous client of `websockets` would not."""
     server = serve(ping_interval=0.2, ping_timeout=0.4)
     process = connect(server.url, ["sh", "-c", "head -c 60000000 /dev/zero; exit 3"])
     gevent.sleep(2)  # ten intervals

@@ -83,8 +83,8 @@ OUTPUT = b"\x01so far"
         (say(READY, OUTPUT, b"\xcawhy", close=(1011,)), EngineError, "^why$"),
         (say(READY, OUTPUT, b"\xcawhy", close=(1013,)), SessionRefused, "^why$"),
         (say(READY, OUTPUT, close=(1008, "reason")), SessionRefused, "^reason$"),
-        (say(READY, OUTPUT, b"\xca\x1b[2J", close=(1008,)), SessionRefused, r"^\ufffd\[2J$"),  # nothing for terminals
-        (say(READY, OUTPUT, b"\xc9"), ServerShutdown, "shut down"),  # as the original does
+        (say(READY, OUTPUT, b"\xca\x1b[2J", close=(1008,)), SessionRefused, r"^\ufffd\[2J$"),  # no escapes
+        (say(READY, OUTPUT, b"\xc9"), ServerShutdown, "shut down"),  # as the original server does
         (say(READY, OUTPUT, close=(1001,)), ServerShutdown, "shut down"),
         (say(READY, OUTPUT, b"\xcacannot resize"), ConnectionLost, "^the connection was lost$"),
         (say(READY, OUTPUT, b"\xc8"), ConnectionLost, "broke the protocol: .*exit code"),
@@ -142,7 +142,7 @@ def test_fragments_and_text(listen):
 
 
 def test_a_server_that_pings_and_never_reads(listen):
-    """The pongs that are owed are bounded: it is no longer read from, and closing still works."""
+    """The client owes only a bounded number of pongs: it stops reading, and can still close."""
     sent = []
 
     def handle(connection):
@@ -178,7 +178,7 @@ def test_a_server_that_does_not_heed_the_pause(listen):
 
     made = opened(listen(handle), ["true"])
     assert stop.wait(20)
-    assert made.session.unread < 17_100_000  # the limit and one read
+    assert made.session.unread < 17_100_000  # the limit plus one read
     made.process.close()
 
 
@@ -188,7 +188,7 @@ def test_a_header_cannot_smuggle():
 
 
 def test_a_message_of_nothing_but_empty_fragments(listen):
-    """It may go on for ever, but not grow."""
+    """The message may go on for ever, but must not take more memory."""
     frames = 200_000
 
     def handle(connection):
@@ -196,7 +196,7 @@ def test_a_message_of_nothing_but_empty_fragments(listen):
         protocol.send_binary(READY)
         protocol.send_binary(b"\x01", fin=False)
         connection.sendall(b"".join(protocol.data_to_send()) + bytes(2 * frames) + b"\x89\0")
-        while not connection.recv(65536):  # the pong says that it has them all
+        while not connection.recv(65536):  # the pong shows that the client has read them all
             pass
 
     made = opened(listen(handle), ["true"])

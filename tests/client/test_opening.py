@@ -1,4 +1,4 @@
-"""The URL by which a command is run, as the server reads it."""
+"""The URL that runs a command, as the server reads it."""
 
 from urllib.parse import urlsplit
 

@@ -1,4 +1,4 @@
-"""Output that waits to be asked for: nothing is lost or mixed up, and 101 and 100 are due in turns."""
+"""Output that waits to be read: nothing is lost or mixed up, and 101 and 100 become due in turn."""
 
 import random
 import tracemalloc

@@ -1,4 +1,4 @@
-"""How far a session has come, by what its server says: without a connection."""
+"""A session's progress as told by the server's messages, without a connection."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""The file objects of a session's streams, where the session fails: what came before is read first."""
+"""The file objects of a session's streams after the session fails: earlier output is read first."""
 
 import io
 import shutil

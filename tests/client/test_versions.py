@@ -1,4 +1,4 @@
-"""Client and server with a second version of the wire protocol, which is one more entry of the table of versions."""
+"""Client and server with a second version of the wire protocol, added as one entry in the table of versions."""
 
 import pytest
 

@@ -1,6 +1,6 @@
-"""What the client has to do, in a program that gevent has patched and in one that has never heard of it.
+"""Scenarios for the client that have to work both in a program patched by gevent and in one without gevent.
 
-``python -m tests.client.scenarios NAME URL`` runs one in plain Python. Each gets the URL of a server.
+``python -m tests.client.scenarios NAME URL`` runs one in plain Python. Each scenario gets the URL of a server.
 """
 
 from types import FunctionType

@@ -1,4 +1,4 @@
-"""How a program leaves a process: it closes, forgets, is interrupted, or forks. Nothing is left behind."""
+"""A program leaves a process: it closes or forgets it, is interrupted, or forks. Nothing is left behind."""
 
 import gc
 import os
@@ -107,14 +107,14 @@ def an_interrupted_write_sends_nothing_twice(url):
     lock = mock.MagicMock()
     lock.__enter__.side_effect = KeyboardInterrupt, None
     with mock.patch.object(made.connection, "write_lock", lock), raises(KeyboardInterrupt):
-        process.stdin.flush()  # it keeps what it was not told to have been written
+        process.stdin.flush()  # stdin keeps the data, because no write was confirmed
     with raises(ConnectionLost):
         process.communicate()
     process.close()
 
 
 def what_is_forgotten_in_its_own_writing_thread_is_ended(url):
-    """As the garbage collector may do at any moment, in any thread."""
+    """The garbage collector may do this at any moment, in any thread."""
     with reading() as threads:
         made = opened(url, ["sleep", "1000"])
     process, connection = made.process, made.connection
@@ -134,8 +134,8 @@ def what_is_forgotten_in_its_own_writing_thread_is_ended(url):
 def a_fork_leaves_the_session_to_its_parent(url):
     made = opened(url, ["cat"])
     process = made.process
-    process.stdin.write(b"once\n")  # kept, in both processes, until it is flushed
-    with made.connection.lock:  # as some thread may at that moment
+    process.stdin.write(b"once\n")  # both processes keep it until it is flushed
+    with made.connection.lock:  # another thread may hold the lock at that moment
         child = os.fork()
     if child == 0:
         signal.alarm(20)

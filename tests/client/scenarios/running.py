@@ -65,7 +65,7 @@ def gives_up_in_time_where_stdout_takes_nothing(url):
     with open(reader), _another_stdout():
         os.dup2(writer, 1)
         os.close(writer)
-        os.set_blocking(1, False)  # waiting in write could not be ended by anything, in this test either
+        os.set_blocking(1, False)  # nothing could end a blocking write, not even this test
         with raises(subprocess.TimeoutExpired):
             run(url, ["cat", "/dev/zero"], timeout=2)
 

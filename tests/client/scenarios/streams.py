@@ -1,4 +1,4 @@
-"""``connect``: the streams of a process, its terminal, and what stops a side that is too fast."""
+"""``connect``: the streams of a process, its terminal, and the flow control of a side that is too fast."""
 
 import io
 import shutil
@@ -71,7 +71,7 @@ def has_a_terminal(url):
         assert lines[:2] == [b"\r\n", b"33 77\r\n"], lines
         assert lines[2].startswith(b"/dev/pts/")
         process.resize(44, 88)
-        time.sleep(0.5)  # nothing tells when the engine has done it
+        time.sleep(0.5)  # the engine does not report when it has resized the terminal
         process.stdin.write(b"\n")
         process.stdin.flush()
         assert process.stdout.read() == b"\r\n44 88\r\n"
@@ -93,7 +93,7 @@ def a_slow_reader_stops_the_process_and_loses_nothing(url):
     size = 200_000_000
     made = opened(url, ["sh", "-c", f"head -c {size} /dev/zero; exit 9"])
     with made.process as process:
-        time.sleep(1)  # much longer than it would take without anything to stop it
+        time.sleep(1)  # much longer than the process would take without flow control
         kept = made.session.unread
         assert 0 < kept < 20_000_000, kept
         total = 0

@@ -1,4 +1,4 @@
-"""The client's command line as a process."""
+"""Run the client's command line as a process."""
 
 import os
 import shlex
@@ -12,7 +12,7 @@ OWN_FAILURE = 125
 
 
 def environment(**variables):
-    """The environment of this test run without what would be settings."""
+    """The environment of this test run, without variables that the client would take as settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DOCKER")}
     return kept | {"PYTHONPATH": str(ROOT)} | variables
 
@@ -32,7 +32,7 @@ def run(*words, input=b"", env=None, **options):  # noqa: A002
 
 
 def one_line(text):
-    """The text of the one line on stderr with which the client tells its failures."""
+    """The text of the client's failure, which is one line on stderr."""
     name, colon, rest = text.decode().partition(": ")
     assert (name, colon) == ("dockerexec-ws-client", ": "), text
     assert rest.count("\n") == 1, text

@@ -1,4 +1,4 @@
-"""The command line of the terminal client by itself: help, completion, and what it loads."""
+"""The command line of the terminal client by itself: help, completion, and the modules that it loads."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The escape in what is typed, in pieces of any size."""
+"""The escape in typed input, in pieces of any size."""
 
 import pytest
 
@@ -14,13 +14,13 @@ def typed(*pieces, character=b"~"):
 @pytest.mark.parametrize(
     ("data", "passed", "found"),
     [
-        (b"~.", b"", True),  # the start is the start of a line
+        (b"~.", b"", True),  # the start of the input starts a line
         (b"ls\r~.", b"ls\r", True),
         (b"ls\n~.", b"ls\n", True),
-        (b"ls\r~.rm\r", b"ls\r", True),  # what follows is nobody's
+        (b"ls\r~.rm\r", b"ls\r", True),  # input after the escape is dropped
         (b"a~.", b"a~.", False),
         (b"\r ~.", b"\r ~.", False),
-        (b"\r~~.", b"\r~.", False),  # typed twice: one
+        (b"\r~~.", b"\r~.", False),  # two tildes send one
         (b"\r~~~.", b"\r~~.", False),
         (b"\r~a~.", b"\r~a~.", False),
         (b"\r~\r~.", b"\r~\r", True),

@@ -16,7 +16,7 @@ def test_user_environment_and_folder(serve):
 
 @pytest.fixture
 def guarded(serve, tmp_path):
-    """A server that wants a token; and the token."""
+    """A server that requires a token, and the token."""
     token, line = new_token("somebody")
     (tmp_path / "tokens").write_text(f"{line}\n")
     return serve(token_file=tmp_path / "tokens"), token

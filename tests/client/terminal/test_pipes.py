@@ -97,7 +97,7 @@ def test_a_full_disk(server):
 
 
 def test_streams_that_do_not_block(server):
-    """As node and ssh leave those that they share."""
+    """Node and ssh leave streams that they share in this state."""
     data = random.Random(1).randbytes(3_000_000)
     theirs_in, ours_in = os.pipe()
     ours_out, theirs_out = os.pipe()
@@ -106,14 +106,14 @@ def test_streams_that_do_not_block(server):
         FileObject(ours_out, "rb") as reader,
         open(ours_in, "wb") as writer,
     ):
-        for descriptor in (theirs_in, theirs_out):  # not before: gevent's Popen would undo it
+        for descriptor in (theirs_in, theirs_out):  # only now, because gevent's Popen would undo it
             os.set_blocking(descriptor, False)
         os.close(theirs_in)
-        assert reader.readline() == b"ready\n"  # there is no stdin yet
+        assert reader.readline() == b"ready\n"  # stdin is still empty
         feeder = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=writer)
         writer.close()
         feeding = gevent.spawn(feeder.communicate, data)
-        wait_until(lambda: not select.select([], [theirs_out], [], 0)[1])  # it is full
+        wait_until(lambda: not select.select([], [theirs_out], [], 0)[1])  # the pipe is full
         os.close(theirs_out)
         got = reader.read()
         feeding.get()
@@ -122,7 +122,7 @@ def test_streams_that_do_not_block(server):
     assert got == data
 
 
-# Nobody reads any more
+# The reader has gone
 
 
 def test_yes_into_a_command_that_ends(server):

@@ -1,4 +1,4 @@
-"""What a program switched on in the terminal, found in its output."""
+"""Find the modes that a program switched on in the terminal from its output."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The terminal's mode: it is restored exactly once, also when things go wrong here."""
+"""The terminal's mode is restored exactly once, even if the client fails."""
 
 import os
 import pty
@@ -69,7 +69,7 @@ def test_a_terminal_that_was_restored_is_left_alone():
     terminal.make_raw()
     terminal.restore()
     assert termios.tcgetattr(theirs) == before
-    tty.setraw(theirs)  # another program's, by then
+    tty.setraw(theirs)  # by now another program uses the terminal
     raw = termios.tcgetattr(theirs)
     terminal.restore()
     assert termios.tcgetattr(theirs) == raw

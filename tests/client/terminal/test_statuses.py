@@ -1,4 +1,4 @@
-"""The exit status of the terminal client: the command's, a signal's, or that of a failure of its own."""
+"""The terminal client's exit status: the command's, a signal's, or that of its own failure."""
 
 import shlex
 import signal

@@ -1,4 +1,4 @@
-"""The client at a real terminal: tmux, with a shell in it that has the terminal before and after."""
+"""The client at a real terminal: tmux, with a shell that has the terminal before and after the client."""
 
 import contextlib
 import os
@@ -11,12 +11,12 @@ from tests.client.terminal.tmux import Screen
 from tests.conftest import processes, wait_until
 from tests.settings.command import running
 
-USABLE = "1 0 0 0 0 0 23"  # the cursor is shown, and nothing else is on
+USABLE = "1 0 0 0 0 0 23"  # only the cursor is on
 
 
 @pytest.fixture
 def far(container, docker_host):
-    """A server in a process of its own: the process, and its URL."""
+    """A server in a separate process: the process, and its URL."""
     with running("--container", container, "--docker-host", docker_host, "--port", "0") as (process, url):
         yield process, url
         process.send_signal(signal.SIGCONT)
@@ -31,7 +31,7 @@ def screen(far):
 
 
 def start_bash(screen):
-    """Have a shell in the container, at its prompt; returns how the terminal was before."""
+    """Start a shell in the container and wait for its prompt; return the terminal's mode from before."""
     before = screen.mode()
     screen.enter("$client $url -- env 'PS1=far> ' bash --norc")
     screen.wait_for_line("far>")
@@ -47,7 +47,7 @@ def start_vi(screen):
 
 
 def stopped(screen):
-    """Whether the client is."""
+    """Whether the client is stopped."""
     for pid in screen.clients():
         with contextlib.suppress(OSError), open(f"/proc/{pid}/stat") as stat:
             return stat.read().rpartition(") ")[2][0] == "T"
@@ -105,7 +105,7 @@ def test_control_keys_go_to_the_program(screen):
     screen.wait_for("2 runs")
     screen.keys("C-c")
     screen.wait_for("got 42")
-    # Ctrl-P, which `docker exec` withholds until the next key, and all others that a terminal makes something of.
+    # Ctrl-P, which `docker exec` holds back until the next key, and all keys that a terminal itself acts on.
     for key, code in {
         "C-p": "10",
         "C-c": "03",
@@ -115,7 +115,7 @@ def test_control_keys_go_to_the_program(screen):
         "C-q": "11",
         "C-d": "04",
     }.items():
-        # A text of its own for each key: the image has no `clear`, so the one before is still on the screen.
+        # Each key has a separate text: the image has no `clear`, so the previous text is still on the screen.
         screen.enter(f"stty raw -echo; echo ready for $((0x{code})); head -c1 | od -An -tx1; stty sane")
         screen.wait_for(f"ready for {int(code, 16)}")
         screen.keys(key)
@@ -156,7 +156,7 @@ def test_the_escape_leaves_a_session_that_hangs(screen, far):
 
 
 def test_the_escape_leaves_a_program_that_takes_no_input(screen, container, docker_api, tmp_path):
-    """More is pasted than the server takes."""
+    """More text is pasted than the server reads."""
     (tmp_path / "text").write_text("x" * 5_000_000)
     before = screen.mode()
     screen.enter("$client $url -- sh -c 'stty raw -echo; echo $((1+1)) ready; sleep 1000'")
@@ -194,7 +194,7 @@ def test_the_server_is_lost(screen, far, number, container, docker_api):
     server.send_signal(number)
     text = "the connection was lost" if number == signal.SIGKILL else "the server was shut down"
     ended(screen, before, 125, f"dockerexec-ws-client: {text}")
-    for pid in docker_api.top(container)["Processes"]:  # a server that is killed ends nothing
+    for pid in docker_api.top(container)["Processes"]:  # a killed server ends no processes
         if "vi" in pid[-1].split()[0]:
             os.kill(int(pid[1]), signal.SIGKILL)
 
@@ -237,7 +237,7 @@ def test_stopped_and_continued(screen):
 
 
 def test_stopped_by_force_and_continued(screen):
-    """SIGSTOP cannot be noticed; the shell then gives the terminal its own mode."""
+    """The client cannot notice SIGSTOP. The shell then sets its own mode on the terminal."""
     before = start_bash(screen)
     (pid,) = screen.clients()
     os.kill(pid, signal.SIGSTOP)
@@ -275,7 +275,7 @@ def test_ctrl_c_while_it_connects(screen):
 
 
 def test_a_terminal_that_is_not_used_as_one(screen):
-    """Without a tty keys go by lines, Ctrl-D ends stdin, and Ctrl-C ends the client."""
+    """Without a tty the client sends whole lines, Ctrl-D ends stdin, and Ctrl-C ends the client."""
     before = screen.mode()
     screen.enter("$client --no-tty $url -- sh -c 'tty; cat; echo end'")
     screen.wait_for("not a tty")
@@ -293,6 +293,6 @@ def test_a_terminal_that_is_not_used_as_one(screen):
 def test_a_pipe_is_no_terminal(screen):
     assert screen.result("$client $url -- sh -c 'test -t 1 || echo no tty' | cat") == "no tty"
     assert screen.result("echo | $client $url -- sh -c 'test -t 1 || echo no tty'") == "no tty"
-    # The size comes late with older engines.
+    # Older engines set the size late.
     script = """while test "$(stty size)" = "0 0"; do sleep 0.05; done; stty size"""
     assert screen.result(f"$client --tty $url -- sh -c '{script}' </dev/null") == "24 80"

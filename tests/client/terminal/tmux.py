@@ -15,7 +15,7 @@ PROMPT = "local> "
 
 
 class Screen:
-    """A window of 80 by 24 in a tmux of its own, in which bash is at its prompt; ``$client`` is the client."""
+    """A window of 80 by 24 in a separate tmux, with bash at its prompt; ``$client`` is the client."""
 
     def __init__(self, **variables):
         if not shutil.which("tmux"):
@@ -28,11 +28,11 @@ class Screen:
         self.wait_for_prompt()
 
     def close(self):
-        """Close the window, and all that runs in it."""
+        """Close the window, and end everything that runs in it."""
         self._tmux("kill-server")
 
     def keys(self, *names):
-        """Press keys, by tmux' names."""
+        """Press keys, given by tmux's names."""
         self._tmux("send-keys", *names)
 
     def type(self, text):
@@ -50,22 +50,22 @@ class Screen:
         self.keys("Enter")
 
     def resize(self, rows, columns):
-        """Make the window another size."""
+        """Resize the window."""
         self._tmux("resize-window", "-x", str(columns), "-y", str(rows))
 
     def lines(self):
-        """What it shows, without the empty lines at the end."""
+        """The lines that the window shows, without the empty ones at the end."""
         return self._tmux("capture-pane", "-p").rstrip("\n").split("\n")
 
     def wait_for(self, text):
-        """Wait until a line of the window has *text* in it, and return that line."""
+        """Wait until a line of the window contains *text*, and return that line."""
         try:
             return wait_until(lambda: next((line for line in self.lines() if text in line), None))
         except AssertionError as error:
             raise AssertionError("\n".join([f"no {text!r}:", *self.lines()])) from error
 
     def wait_for_line(self, *lines):
-        """Wait until the window has these lines at its end."""
+        """Wait until the window ends with these lines."""
         try:
             wait_until(lambda: self.lines()[-len(lines) :] == list(lines))
         except AssertionError as error:
@@ -79,7 +79,7 @@ class Screen:
             raise AssertionError("\n".join(["no prompt:", *self.lines()])) from error
 
     def result(self, command):
-        """Run a command of one line of output in the shell, and return that line."""
+        """Run a command in the shell that prints one line, and return that line."""
         self.keys("C-l")
         wait_until(lambda: self.lines() == [PROMPT.strip()])
         self.enter(command)
@@ -87,11 +87,11 @@ class Screen:
         return self.lines()[-2]
 
     def mode(self):
-        """The mode that the terminal is in for a command of the shell's."""
+        """The mode of the terminal while the shell runs a command."""
         return self.result("stty -g | md5sum")
 
     def flags(self):
-        """What programs switch: the cursor, the alternate screen, the mouse, keypad and cursor keys, the margins."""
+        """The modes that programs switch: cursor, alternate screen, mouse, keypad and cursor keys, margins."""
         names = "cursor_flag alternate_on mouse_any_flag keypad_flag keypad_cursor_flag"
         text = " ".join(f"#{{{name}}}" for name in [*names.split(), "scroll_region_upper", "scroll_region_lower"])
         return self._tmux("display-message", "-p", text).strip()
@@ -103,7 +103,7 @@ class Screen:
             return [int(pid) for pid in children.read().split()]
 
     def _tmux(self, *words):
-        # Its own socket and no configuration; what is exact to the byte here is decided by no locale.
+        # A separate socket and no configuration. -u, because the exact bytes must not depend on the locale.
         done = subprocess.run(
             ["tmux", "-u", "-f", os.devnull, "-L", self._name, *words],
             env=self._environment,
