@@ -1,4 +1,4 @@
-"""Fixtures: a WebSocket and its client, on a TCP connection of the test's own."""
+"""Fixtures: a WebSocket and its client on a private TCP connection."""
 
 import socket
 
@@ -13,9 +13,9 @@ from dockerexec_ws.parser_logging import frameless_logger
 
 
 class Client:
-    """The other end: what it sends is made by ``websockets``, what it receives is checked by it.
+    """The other end of the connection: ``websockets`` makes what it sends, and checks what it receives.
 
-    *server_socket* and *server_protocol* are those that the WebSocket has.
+    *server_socket* and *server_protocol* belong to the WebSocket.
     """
 
     def __init__(self, sock, server_socket, server_protocol):
@@ -34,7 +34,7 @@ class Client:
                 self.socket.sendall(data)
 
     def frames(self, size=65536):
-        """All frames until the connection ends; a close frame is answered."""
+        """Yield all frames until the connection ends; answer a close frame."""
         while data := self.socket.recv(size):
             self.protocol.receive_data(data)
             events = self.protocol.events_received()

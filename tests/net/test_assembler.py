@@ -1,4 +1,4 @@
-"""Frames in, whole messages out: no socket is needed."""
+"""Frames in, whole messages out, without a socket."""
 
 import tracemalloc
 
@@ -11,7 +11,7 @@ TEXT = "é€😀".encode()
 
 
 def take(assembler, *frames):
-    """What each frame completes; a frame is (opcode, data, fin)."""
+    """Return the message that each frame completes, or None; a frame is (opcode, data, fin)."""
     return [assembler.take(Frame(*frame)) for frame in frames]
 
 
@@ -56,8 +56,8 @@ def test_nothing_is_kept_from_one_message_to_the_next():
     "frames",
     [
         [(Opcode.TEXT, b"\xff", True)],
-        [(Opcode.TEXT, b"\xff", False)],  # at once, not at the message's end
-        [(Opcode.TEXT, TEXT[:1], True)],  # the end cuts a character
+        [(Opcode.TEXT, b"\xff", False)],  # rejected at once, not at the message's end
+        [(Opcode.TEXT, TEXT[:1], True)],  # the message ends within a character
         [(Opcode.TEXT, TEXT[:1], False), (Opcode.CONT, b"a", False)],
         [(Opcode.TEXT, b"\xed\xa0\x80", True)],  # a surrogate
     ],

@@ -1,4 +1,4 @@
-"""permessage-deflate (RFC 7692): only when it is switched on, and bounded in what a message may unfold to."""
+"""permessage-deflate (RFC 7692): it is on only by request, and the decompressed size of a message is bounded."""
 
 import socket
 import zlib
@@ -19,7 +19,7 @@ def offer():
 
 
 def compressed_frame(data, *, opcode=2, fin=True):
-    """A masked frame, made by hand, that carries *data* compressed."""
+    """A hand-made masked frame that carries *data* compressed."""
     compressor = zlib.compressobj(9, wbits=-12)
     payload = (compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
     head = bytes([(fin << 7) | 0x40 | opcode, 0xFF]) + len(payload).to_bytes(8, "big")
@@ -105,7 +105,7 @@ def test_many_messages_that_unfold_arrive(serve):
 
 
 def test_many_messages_that_unfold_cost_bounded_memory():
-    """A thousandfold each: what one read may hold of them, compressed, is little."""
+    """Each message grows a thousandfold: only a few compressed ones may be held from one read."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         protocol = ServerProtocol(state=State.OPEN)
@@ -113,7 +113,7 @@ def test_many_messages_that_unfold_cost_bounded_memory():
         websocket = WebSocket(ours, protocol)
         sender = gevent.spawn(theirs.sendall, compressed_frame(bytes(1024 * 1024)) * 100)
         held = len(websocket.receive())
-        websocket.abort()  # from here on only what has been read already is received
+        websocket.abort()  # from here on only data that was read before is received
         while (message := websocket.receive()) is not None:
             held += len(message)
         sender.kill()

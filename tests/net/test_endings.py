@@ -1,4 +1,4 @@
-"""How a connection ends: every ending is told apart, and the wait for each is bounded."""
+"""How a connection ends: all endings are distinguished, and the wait for each is bounded."""
 
 import gc
 import socket
@@ -113,7 +113,7 @@ def test_close_with_patience_does_not_wait_for_a_reader_that_never_reads(connect
 def test_a_message_above_the_limit_is_told_by_its_header(connect):
     websocket, client = connect()
     client.send("send_binary", bytes(600), False)
-    client.socket.sendall(b"\x80\xfe\x02\x58" + bytes(4))  # 600 more are announced, none sent
+    client.socket.sendall(b"\x80\xfe\x02\x58" + bytes(4))  # the header announces 600 bytes, none are sent
     assert websocket.receive() is None
     assert (websocket.ending.kind, websocket.ending.code) == (EndingKind.PROTOCOL_ERROR, 1009)
 
@@ -129,7 +129,7 @@ def test_a_peer_that_is_not_read_from_is_seen_to_hang_up(connect):
 
 
 def test_a_peer_that_is_not_read_from_need_not_answer_pings(connect):
-    """Its answers would wait unread behind what it sent before."""
+    """The peer's answers would wait unread behind its earlier messages."""
     websocket, client = connect(ping_interval=0.1, ping_timeout=0.1)
     client.send("send_binary", b"read")
     client.send("send_binary", b"unread")
@@ -178,13 +178,13 @@ def test_abort_wakes_all_who_wait(connect):
 def test_a_close_that_is_killed_closes_the_socket(connect):
     websocket, client = connect()
     closing = gevent.spawn(websocket.close)
-    assert client.socket.recv(100)  # the close frame, which is not answered
+    assert client.socket.recv(100)  # the close frame; the client does not answer it
     closing.kill()
     assert client.server_socket.fileno() == -1
 
 
 def test_nothing_keeps_a_connection_that_has_ended(connect):
-    """Nor does the event loop, which holds on to running timers."""
+    """The event loop must not keep it either, although the loop holds references to running timers."""
     websocket, client = connect()
     reference = weakref.ref(client.server_protocol)
     websocket.abort()

@@ -1,6 +1,6 @@
-"""Strangers: all that can be asked without credentials, and queries that nobody means well with.
+"""Strangers: every request that is possible without credentials, and hostile queries.
 
-The engine is a stand-in, so that it is certain what it was asked: no exec may come of any of it.
+The engine is a stand-in, which records all requests to it: none of these may lead to an exec.
 """
 
 import logging
@@ -68,7 +68,7 @@ UPGRADE = {
     "Sec-WebSocket-Version": "13",
     "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
 }
-# The only words that a stranger may be told, beside what gevent answers to what is no request.
+# The only texts that a stranger may get, besides gevent's answers to malformed requests.
 REFUSALS = {
     b"",
     b"There is nothing at this path. Check the URL.\n",
@@ -78,7 +78,7 @@ REFUSALS = {
     b"This path answers only GET and HEAD requests.\n",
     f"{UNBUILT}\n".encode(),
 }
-# And what is the same for everybody, to be looked at with the token that one has.
+# Anybody may also get the page and its files. They are the same for all, and the page asks for a token.
 PAGES = {
     (PAGE / "index.html").read_bytes().replace(b"{{token}}", b"required").replace(b"{{assets}}", assets)
     for assets in (b"./-/", b"./x/-/")
@@ -87,7 +87,7 @@ PAGES = {
 
 @pytest.fixture
 def engine(tmp_path, monkeypatch):
-    # The one exec that a server has on its own account: whether it will be able to end others.
+    # The only exec that a server makes for itself: it checks whether it can end other processes.
     monkeypatch.setattr("dockerexec_ws.web.backend.Killer.check", lambda *_: None)
     with StandInEngine(tmp_path / "engine.sock") as engine:
         yield engine
@@ -95,7 +95,7 @@ def engine(tmp_path, monkeypatch):
 
 @pytest.fixture
 def serve_strangers(engine):
-    """A function that starts a server for the stand-in engine."""
+    """A function that starts a server on the stand-in engine."""
     servers = []
 
     def start(container_id=None, **options):
@@ -110,7 +110,7 @@ def serve_strangers(engine):
 
 
 def answer(server, request):
-    """Send bytes; returns all that comes until the server closes, which it is made to."""
+    """Send *request*, then end the sending side so that the server closes; return all that the server sent."""
     with gevent.Timeout(15), socket.create_connection(("127.0.0.1", urlsplit(server.url).port)) as sock:
         sock.sendall(request)
         answered = b""
@@ -124,7 +124,7 @@ def answer(server, request):
 
 
 def execs(engine):
-    """What the engine was asked that only looking does not need."""
+    """The requests to the engine that do more than read."""
     return [request for request in engine.requests if not request.startswith("GET")]
 
 
@@ -135,7 +135,7 @@ def assert_untroubled(caplog):
 
 def test_no_route_and_no_method_without_credentials(serve_strangers, engine, tmp_path, caplog, capfd, monkeypatch):
     caplog.set_level(logging.DEBUG)
-    # Each request counts as a failure; here they are all to be asked.
+    # Each request counts as a failed authentication; none may be refused for their number.
     monkeypatch.setattr("dockerexec_ws.access.admission.MOST_FAILURES", 10**6)
     (tmp_path / "tokens").write_text(f"{new_token('somebody')[1]}\n")
     fixed = serve_strangers("c", token_file=tmp_path / "tokens")
@@ -147,12 +147,12 @@ def test_no_route_and_no_method_without_credentials(serve_strangers, engine, tmp
         lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
         answered = answer(server, "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1"))
         if not answered:
-            return  # dropped without a word
+            return  # the server closed without an answer
         head, _, body = answered.partition(b"\r\n\r\n")
         status = int(head.split()[1])
         case = (method, target, status, body)
         if status == 200:
-            # In the absolute form the target names the host, instead of the header.
+            # In the absolute form the target names the host; the header does not count.
             assert headers == {"Host": "127.0.0.1"} or target.startswith("http://127.0.0.1/"), case
             assert body in ({b""} if method == "HEAD" else PAGES), case
             assert method in ("GET", "HEAD"), case
@@ -196,7 +196,7 @@ NAMES = [
 
 
 def piece(chance):
-    """A value that nobody means well with, encoded or not."""
+    """A hostile value, percent-encoded or raw."""
     kind = chance.randrange(9)
     if kind == 0:
         raw = chance.randbytes(chance.randrange(64))
@@ -218,13 +218,13 @@ def piece(chance):
         raw = chance.choice(["\u202e", "\ufeff", "\U0010ffff", "\u0130", "e\u0301"]).encode()
     if chance.random() < 0.6:
         return quote_from_bytes(raw, safe="").encode()
-    # As it is, but for what would end the request line.
+    # Raw, without the characters that would end the request line.
     return raw.translate(None, b" \r\n")
 
 
 def hostile_target(chance):
     fields = [chance.choice(NAMES).encode() + b"=" + piece(chance) for _ in range(chance.choice([0, 1, 2, 3, 5, 200]))]
-    if chance.random() < 0.5:  # as if meant well, but for the rest
+    if chance.random() < 0.5:  # an honest field among the others
         fields.insert(0, b"command=never-sent-by-anybody")
     chance.shuffle(fields)
     container = chance.choice([b"", b"/", b"/c", b"/c", b"/" + piece(chance)])
@@ -232,7 +232,7 @@ def hostile_target(chance):
 
 
 def verdict(answered):
-    """What an answer is: ("http", status), or ("close", its code) with an error message before it."""
+    """Classify an answer: ("http", status), or ("close", code) after an error message."""
     head, _, rest = answered.partition(b"\r\n\r\n")
     status = int(head.split()[1])
     if status != 101:
@@ -253,7 +253,7 @@ def verdict(answered):
 def hostile_queries(serve_strangers, engine, caplog, capfd, count, seed):
     caplog.set_level(logging.INFO)
     generator = random.Random(seed)
-    # Everything is allowed but commands, so that what else is asked is looked at.
+    # Everything but commands is allowed, so that the server looks at the other parameters.
     lax = {"allow_user": ["*"], "allow_workdir": ["*"], "allow_env": ["*"], "allow_privileged": True}
     lax |= {"allow_command": [], "max_sessions": 100, "allow_unauthenticated": True}
     fixed, chosen = serve_strangers("c", **lax), serve_strangers(allow_container=["*"], **lax)

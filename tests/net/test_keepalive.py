@@ -1,4 +1,4 @@
-"""Dead peers behind a cut cable, in a network namespace of the test's own; test_clients_gone has living ones."""
+"""Dead peers behind a cut cable, in a private network namespace; test_clients_gone has peers that are alive."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ while True:
 
 
 class Kernel:
-    """What the kernel says, by the test's choice."""
+    """A kernel whose answers the test chooses."""
 
     def __init__(self, *, gone=False, undelivered=False, hung_up=False):
         self.answers = gone, undelivered, hung_up
@@ -40,7 +40,7 @@ class Kernel:
 
 @pytest.fixture
 def watch():
-    """A function that starts a keepalive; returns it, and the list of what it does: "ping" or how the peer is gone."""
+    """A function that starts a keepalive; returns it and the list of its actions: "ping", or how the peer was lost."""
     started = []
 
     def watch(kernel, *, interval=0.1, timeout=0.1, writing=False):
@@ -68,7 +68,7 @@ def watch():
 
 
 def test_no_peer_is_dead_before_it_was_pinged(watch):
-    """Output may be on its way since a moment ago, after any time of silence."""
+    """After any time of silence, output may have been sent only a moment ago."""
     _, done = watch(Kernel(gone=True))
     wait_until(lambda: len(done) > 1)
     assert done == ["ping", EndingKind.PING_TIMEOUT]
@@ -84,7 +84,7 @@ def test_a_peer_that_is_read_from_has_to_answer(watch):
 @pytest.mark.parametrize(
     ("reading", "writing", "output_sent", "kernel"),
     [
-        (False, False, False, Kernel()),  # its answer may be there, unread
+        (False, False, False, Kernel()),  # the answer may have arrived unread
         (True, True, False, Kernel()),
         (True, False, True, Kernel()),
         (True, False, False, Kernel(undelivered=True)),
@@ -143,13 +143,13 @@ def test_a_hang_up_is_expected_in_the_closing_handshake(watch):
 
 @pytest.mark.parametrize("command", [["sleep", "1000"], ["cat", "/dev/zero"]])
 def test_a_peer_behind_a_cut_cable_is_dead(serve, cable, container, docker_api, command):
-    """Also in the middle of output, when pings wait behind what its kernel does not acknowledge any more."""
+    """This holds in the middle of output, too, when pings wait behind data that its kernel no longer acknowledges."""
     server = serve(host="10.231.7.1", allow_unauthenticated=True, ping_interval=0.5, ping_timeout=1)
     arguments = ["ip", "netns", "exec", cable, sys.executable, "-c", PEER, server.url, *command]
     with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE) as peer:
         try:
             assert peer.stdout.readline() == b"up\n"
-            gevent.sleep(1)  # pings and streams work meanwhile
+            gevent.sleep(1)  # pings and streams work during this time
             assert len(server.sessions) == 1
             subprocess.run(["ip", "-n", cable, "link", "set", f"{cable}1", "down"], check=True)
             begin = time.monotonic()

@@ -1,4 +1,4 @@
-"""What goes out, on socket pairs of the test's own: in order, never torn, and nothing after a torn frame."""
+"""Outgoing frames on socket pairs: in order, never torn, and nothing after a torn frame."""
 
 import contextlib
 import socket
@@ -38,14 +38,14 @@ class End:
         self.ours.close()
 
     def ping(self, data):
-        """Have the protocol answer a ping."""
+        """Make the protocol answer a ping."""
         peer = ClientProtocol(parse_uri("ws://x/"), state=State.OPEN)
         peer.send_ping(data)
         self.protocol.receive_data(b"".join(peer.data_to_send()))
         self.outbox.owe(1)
 
     def frames(self, count):
-        """The next *count* frames that the peer reads, as (opcode, data)."""
+        """Return the next *count* frames that the peer reads, as (opcode, data)."""
         peer = ClientProtocol(parse_uri("ws://x/"), state=State.OPEN, max_size=None)
         frames = []
         with gevent.Timeout(10):

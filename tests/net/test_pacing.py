@@ -1,4 +1,4 @@
-"""When a stream is read again: not before other sockets were looked at, and not at once while it is busy."""
+"""When a stream is read again: only after other sockets had their turn, and after a delay while it is busy."""
 
 import socket
 import time
@@ -10,7 +10,7 @@ from dockerexec_ws.net.pacing import ENOUGH, GATHER, Pacer, take_turn
 
 
 def turns_until_a_socket_is_seen(give_way):
-    """How often another greenlet gives way before one that waits for a socket gets the byte that is there."""
+    """Count how often a greenlet gives way before another one gets a byte that is already at its socket."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         reader = gevent.spawn(ours.recv, 1)
@@ -44,13 +44,13 @@ def test_many_take_a_turn_at_a_time():
     ("seconds", "size", "gathers"),
     [
         (0.001, 8192, True),
-        (0.001, 1, False),  # perhaps the echo of a keystroke
+        (0.001, 1, False),  # this may be the echo of a keystroke
         (0.001, ENOUGH, False),
         (0.1, 8192, False),
     ],
 )
 def test_only_a_busy_stream_gathers(seconds, size, gathers):
-    """*seconds* go by between two reads, of which the first brought *size* bytes."""
+    """*seconds* pass between two reads; the first one brought *size* bytes."""
     clock = iter([100.0, 100.0 + seconds])
     pacer = Pacer(lambda: next(clock))
     pacer.gathers(0)

@@ -1,4 +1,4 @@
-"""The connection itself: messages whole and in order both ways, in bounded memory."""
+"""The connection itself: messages arrive whole and in order both ways, in bounded memory."""
 
 import contextlib
 import random
@@ -19,12 +19,12 @@ def test_tcp_nodelay_is_on(connect):
 
 
 def test_no_frame_is_mixed_with_another_under_load(connect):
-    """Many senders, a stream, pings to answer, errors to tell and a close, all while the send buffer is full."""
+    """Senders, a stream, pings to answer, error messages and a close compete while the send buffer is full."""
     websocket, client = connect(buffer=4096)
     streamed = []
 
     def stream():
-        """In parts that are overwritten at once, as those of a stream that is read again."""
+        """Send parts whose memory is overwritten at once, as a stream's is when it is read again."""
         sizes = random.Random(4)
         for _ in range(300):
             size = sizes.randrange(1, 100_000)
@@ -67,7 +67,7 @@ def test_no_frame_is_mixed_with_another_under_load(connect):
 
 
 def test_a_sender_killed_in_the_middle_of_a_frame_ends_the_connection(connect):
-    """Nothing may follow half a frame."""
+    """Nothing may follow a partial frame."""
     websocket, client = connect(buffer=4096)
     sender = gevent.spawn(websocket.send, bytes(10_000_000))
     received = len(client.socket.recv(65536))
@@ -83,7 +83,7 @@ def test_a_sender_killed_in_the_middle_of_a_frame_ends_the_connection(connect):
 def test_nothing_is_sent_at_once_where_something_has_to_wait(connect):
     websocket, client = connect(buffer=4096, close_timeout=0.2)
     big = memoryview(bytes(1_000_000))
-    assert websocket.send_at_once([b"first", big])  # in part, by the kernel; the rest is ours
+    assert websocket.send_at_once([b"first", big])  # the kernel takes a part, the outbox keeps the rest
     assert not websocket.send_at_once([b"second"])
     received = gevent.spawn(lambda: [bytes(frame.data) for frame in client.frames()])
     wait_until(lambda: websocket.send_at_once([b"", b"third", *[b"x"] * 2000]))
@@ -113,7 +113,7 @@ def test_pings_that_nobody_reads_the_answers_of_cost_bounded_memory(connect, pay
 
     flooder = gevent.spawn(flood)
     before = -1
-    while before < sent:  # until it is not read from any more
+    while before < sent:  # until the server stops reading
         before = sent
         gevent.sleep(0.2)
     assert sum(map(len, client.server_protocol.writes)) < 1_000_000
