@@ -1,4 +1,4 @@
-"""What tests ask for over the wire, and what they expect."""
+"""Requests over the wire, and checks of what comes of them."""
 
 from urllib.parse import unquote, urlencode
 
@@ -6,7 +6,7 @@ from tests.peer import Peer
 
 
 def ask(url, *argv, **fields):
-    """The Transcript of a session that asks for more than a command; lists are given one by one."""
+    """Return the Transcript of a session that asks for more than a command; a list becomes repeated fields."""
     query = urlencode([("command", word) for word in argv] + list(fields.items()), doseq=True)
     return Peer(url, query=query).transcript()
 

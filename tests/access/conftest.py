@@ -1,4 +1,4 @@
-"""Fixtures of those who ask: tokens, and servers for several containers."""
+"""Fixtures: tokens, and servers for several containers."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.conftest import running_container
 
 @pytest.fixture
 def token_file(tmp_path):
-    """A file with a token of alice's, which is its attribute's value; returns both."""
+    """A token of alice's, and the file that holds it."""
     token, line = new_token("alice")
     (tmp_path / "tokens").write_text(f"# ours\n{line}\n")
     return token, tmp_path / "tokens"
@@ -17,7 +17,7 @@ def token_file(tmp_path):
 
 @pytest.fixture
 def names(serve):
-    """A function that starts a server, and returns its URL and the list of the names of its sessions' clients."""
+    """A function that starts a server; returns its URL and a list that collects the names of its sessions' clients."""
 
     def names(**options):
         server = serve(**options)

@@ -16,7 +16,7 @@ def encoded(token):
 
 
 def request(url, headers=(), host=None):
-    """The bytes of a proper request with *headers*."""
+    """The bytes of a valid request with *headers*."""
     parts = urlsplit(url)
     lines = [
         f"GET {parts.path}?command=true HTTP/1.1",
@@ -29,7 +29,7 @@ def request(url, headers=(), host=None):
 
 
 def answer_to(url, headers=(), host=None, source="127.0.0.1"):
-    """Send a request from the address *source*; returns the status, the headers by lower-case name, and the body."""
+    """Send a request from the address *source*; return the status, the headers by lower-case name, and the body."""
     parts = urlsplit(url)
     with (
         socket.create_connection((parts.hostname, parts.port), timeout=15, source_address=(source, 0)) as sock,

@@ -1,4 +1,4 @@
-"""Which requests get in, over the wire: hosts, origins, other machines."""
+"""Which requests the server admits, over the wire: hosts, origins, other machines."""
 
 import contextlib
 import socket
@@ -13,7 +13,7 @@ from dockerexec_ws import DockerExecServer, Handler, SettingsError, create_app
 from tests.access.handshake import bearer, request, status_of
 from tests.settings.command import run, running
 
-OURS = "10.231.7.1"  # of the cable
+OURS = "10.231.7.1"  # this machine's end of the cable
 OPEN = {"allow_unauthenticated": True}
 
 
@@ -36,12 +36,12 @@ OPEN = {"allow_unauthenticated": True}
     ],
 )
 def test_the_host(serve, host, options, status):
-    """A page whose name is made to resolve to this machine (DNS rebinding) tells its own name."""
+    """A page whose name was made to resolve to this machine (DNS rebinding) sends its own name as the host."""
     assert status_of(serve(**options).url, host=host) == status
 
 
 def test_rebinding_is_refused_whatever_the_origin(serve):
-    """Such a page is of the same origin as the server, as it names it."""
+    """For the browser such a page has the same origin as the server."""
     url = serve().url
     port = urlsplit(url).port
     assert status_of(url, [("Origin", f"http://evil.example:{port}")], host=f"evil.example:{port}") == 403
@@ -67,11 +67,11 @@ def test_a_forwarded_host_counts_from_a_trusted_proxy_only(serve):
         ("http://evil.example", [], 403),
         ("https://app.example", ["https://app.example"], 101),
         ("https://app.example", ["https://App.example/"], 101),
-        ("http://{netloc}", ["https://app.example"], 101),  # beside its own
+        ("http://{netloc}", ["https://app.example"], 101),  # in addition to its own
         ("http://app.example", ["https://app.example"], 403),
         ("https://app.example:444", ["https://app.example"], 403),
         ("https://app.example.evil.example", ["https://app.example"], 403),
-        ("null", ["https://app.example", "null"], 403),  # any sandboxed page's
+        ("null", ["https://app.example", "null"], 403),  # the origin of any sandboxed page
         ("http://evil.example", ["*"], 101),
         ("null", ["*"], 403),
     ],
@@ -102,7 +102,7 @@ def test_a_server_for_this_machine_alone(host):
 
 def test_a_listener_for_strangers():
     with socket.socket() as listener:
-        listener.bind(("0.0.0.0", 0))  # without listen(), nobody gets anywhere
+        listener.bind(("0.0.0.0", 0))  # without listen(), nobody can connect
         with pytest.raises(SettingsError, match="--allow-unauthenticated"):
             DockerExecServer("c", listener=listener)
         DockerExecServer("c", listener=listener, allow_unauthenticated=True)
@@ -119,7 +119,7 @@ def test_the_command_line_does_not_start_for_strangers():
 
 
 def from_outside(cable, url, headers=()):
-    """The status that a machine at the cable's other end gets."""
+    """Return the status that a machine at the other end of the cable gets."""
     program = (
         "import socket, sys; sock = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=10); "
         "sock.sendall(sys.stdin.buffer.read()); print(sock.makefile('rb').readline().decode()); sock.close()"
@@ -136,7 +136,7 @@ def from_outside(cable, url, headers=()):
 
 
 def test_everybody_gets_in_where_that_is_wanted(cable, docker_host, container):
-    """And each start says so: it may be a line of a unit file that nobody remembers."""
+    """Each start says so, because the option may be a forgotten line in a unit file."""
     arguments = ("--container", container, "--host", OURS, "--port", "0", "--allow-unauthenticated")
     for _ in range(2):
         with running(*arguments, DOCKER_HOST=docker_host) as (process, url):
@@ -156,7 +156,7 @@ def test_other_machines_with_a_token(cable, serve, token_file, caplog):
 
 
 def test_other_machines_through_a_server_of_the_callers(cable, docker_host, container):
-    """The application does not see where its server listens, but where a request comes from."""
+    """The application sees where a request comes from, but not where its server listens."""
     for options, status in (({}, 403), ({"allow_unauthenticated": True}, 101)):
         app = create_app(container, docker_host=docker_host, path="x", **options)
         server = WSGIServer((OURS, 0), app, handler_class=Handler, log=None)
@@ -172,7 +172,7 @@ def test_other_machines_through_a_server_of_the_callers(cable, docker_host, cont
 @pytest.mark.parametrize(
     ("environ", "options", "status"),
     [
-        ({"REMOTE_ADDR": "127.0.0.1"}, {}, 426),  # in, but for what is no handshake
+        ({"REMOTE_ADDR": "127.0.0.1"}, {}, 426),  # admitted, but this is not a handshake
         ({"REMOTE_ADDR": ""}, {}, 426),  # a unix socket
         ({"REMOTE_ADDR": "10.0.0.9"}, {}, 403),
         ({"REMOTE_ADDR": "::ffff:10.0.0.9"}, {}, 403),
@@ -180,7 +180,7 @@ def test_other_machines_through_a_server_of_the_callers(cable, docker_host, cont
         (
             {"REMOTE_ADDR": "10.0.0.9", "HTTP_X_FORWARDED_FOR": "127.0.0.1"},
             {"trusted_proxy": ["10.0.0.0/8"]},
-            403,  # the proxy's loopback is not ours
+            403,  # the proxy's loopback address is not this machine's
         ),
         (
             {"REMOTE_ADDR": "127.0.0.1", "HTTP_X_FORWARDED_FOR": "10.0.0.9"},

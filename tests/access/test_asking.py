@@ -1,4 +1,4 @@
-"""What clients ask for and get, or do not: over the wire, against a real engine."""
+"""What clients ask for, and whether they get it: over the wire, on a real engine."""
 
 from urllib.parse import urlencode
 
@@ -77,7 +77,7 @@ def test_a_policy_that_widens(serve):
 
 
 def test_privileges(tmp_path):
-    """A machine that is itself confined cannot give them: the engine is only told to."""
+    """A confined machine cannot grant privileges, so the test checks only what the server asks of the engine."""
     with StandInEngine(tmp_path / "s", stream=frame(1, b"x")) as standin:
         options = {"port": 0, "path": "x", "docker_host": standin.address}
         with DockerExecServer("c", allow_privileged=True, **options) as server:
@@ -108,13 +108,13 @@ def test_a_read_only_session(serve):
     peer.stdin(b"\n")
     assert peer.receive() == b"\xcastdin: not allowed, this session is read-only"
     peer.resize(11, 22)
-    peer.end()  # is no stdin
+    peer.end()  # the end is not stdin
     assert peer.transcript().stdout.split(b"\r\n")[-2] == b"11 22"
     assert server.sessions == [] or server.sessions[0].bytes_in == 0
 
 
 def test_initial_rows_and_columns(serve):
-    """Before API 1.42 they come at once after the start, which a program may just not see yet."""
+    """Before API 1.42 the size is set just after the start, and the program may read the old one first."""
     server = serve()
     for _ in range(5):
         output = ask(server.url, "bash", "-c", "sleep 0.2; stty size", tty="true", rows="33", columns="133").stdout
@@ -130,7 +130,7 @@ def test_a_program_that_has_read_something_knows_its_size(serve):
 
 
 def test_initial_rows_and_columns_at_create(tmp_path):
-    """With a newer engine than this machine's: before the program's first output."""
+    """An engine newer than this machine's sets the size before the program's first output."""
     ended = {"Running": False, "ExitCode": 0, "Pid": 1}
     with StandInEngine(tmp_path / "s", api_version="1.42", states=[ended], stream=b"x") as standin:
         with DockerExecServer("c", port=0, path="x", docker_host=standin.address) as server:
@@ -142,7 +142,7 @@ def test_initial_rows_and_columns_at_create(tmp_path):
 
 
 def test_a_client_cannot_take_the_sessions_mark_away(serve, container, docker_api):
-    """By which its processes are found at its end."""
+    """The mark serves to find the session's processes at its end."""
     server = serve(allow_env=["*"])
     text = "env: not allowed"
     assert_refused(ask(server.url, "true", env="DOCKEREXEC_WS_SESSION=x"), text, docker_api, container)

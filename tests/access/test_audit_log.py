@@ -1,4 +1,4 @@
-"""What the audit log says of real sessions and refusals."""
+"""The audit log's entries for real sessions and refusals."""
 
 import json
 

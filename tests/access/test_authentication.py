@@ -1,4 +1,4 @@
-"""Who a client is, over the wire: tokens, functions of the caller's own, a trusted proxy's header."""
+"""Who a client is, over the wire: tokens, the caller's own functions, a trusted proxy's header."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ from tests.settings.command import run, running
 
 
 def test_no_token_and_a_wrong_one_get_the_same_answer(serve, token_file):
-    """Nobody learns whether a token was nearly right."""
+    """The answer must not reveal whether a token was nearly right."""
     url = serve(token_file=token_file[1]).url
     status, headers, body = answer_to(url)
     assert (status, headers["www-authenticate"]) == (401, "Bearer")
@@ -37,7 +37,7 @@ def test_no_token_and_a_wrong_one_get_the_same_answer(serve, token_file):
 
 
 def test_a_token_in_the_url_does_not_count(serve, token_file):
-    """URLs are in logs."""
+    """Logs contain URLs."""
     url = serve(token_file=token_file[1]).url
     with pytest.raises(HandshakeError) as refused:
         Peer(url, query=f"command=true&token={token_file[0]}&access_token={token_file[0]}")
@@ -52,7 +52,7 @@ def test_a_token_in_the_header(names, token_file):
 
 
 def test_a_token_as_a_subprotocol(names, token_file):
-    """A browser's WebSocket sets no header, and closes when none of its subprotocols is answered."""
+    """A browser's WebSocket cannot set headers, and closes unless the server selects one of its subprotocols."""
     url, found = names(token_file=token_file[1])
     with Peer(url, "true", subprotocols=["dockerexec-ws", encoded(token_file[0])]) as peer:
         assert peer.protocol.subprotocol == "dockerexec-ws"
@@ -92,7 +92,7 @@ def test_a_refusal_is_in_the_audit_log(serve, token_file, tmp_path):
 
 
 def test_too_many_failures_of_an_address(serve, token_file):
-    """They are slowed down. The right token still passes: a client must not lock out others behind its address."""
+    """The failures are slowed down. The right token still passes: a client must not lock out others at its address."""
     url = serve(token_file=token_file[1]).url
     for _ in range(MOST_FAILURES):
         assert status_of(url, bearer("wrong")) == 401
@@ -143,7 +143,7 @@ def test_token_for_nobody(arguments):
     assert "Traceback" not in result.stderr
 
 
-# Other ways to tell who one is
+# Other ways to identify a client
 
 
 @pytest.mark.parametrize(
@@ -186,9 +186,9 @@ def test_the_header_of_a_trusted_proxy(names):
     for headers in (
         [],
         [("X-Forwarded-User", "")],
-        [("X-Forwarded-User", "alice"), ("X-Forwarded-User", "root")],  # one of them the client's
+        [("X-Forwarded-User", "alice"), ("X-Forwarded-User", "root")],  # the client may have sent one of them
         [("X-Forwarded-User", "alice"), ("x-forwarded-user", "alice")],
-        [("X_Forwarded_User", "root")],  # the same variable of CGI, by which no proxy removes it
+        [("X_Forwarded_User", "root")],  # becomes the same CGI variable, but proxies do not remove it
     ):
         assert status_of(url, headers) == 401
     assert status_of(url, [("X-Forwarded-User", "alice")], source="127.0.0.2") == 401

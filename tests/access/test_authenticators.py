@@ -1,4 +1,4 @@
-"""Which authenticators the settings ask for, and in which order they are asked."""
+"""Which authenticators the settings select, and in which order the server asks them."""
 
 import pytest
 
@@ -11,12 +11,12 @@ from dockerexec_ws.settings.settings import ServerSettings, Settings
 
 
 def own(environ):
-    """An authenticator of the caller's own."""
+    """An authenticator that the caller wrote."""
 
 
 @pytest.fixture
 def options(tmp_path):
-    """The options of each way, by its kind."""
+    """The options of each way to authenticate, by its kind."""
     (tmp_path / "tokens").write_text(new_token("alice")[1])
     (tmp_path / "key").write_bytes(bytes(32))
     return {

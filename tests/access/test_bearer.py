@@ -1,4 +1,4 @@
-"""Tokens: where a request carries them, in files, and signed."""
+"""Tokens: their place in a request, in files, and signed."""
 
 import base64
 import hashlib
@@ -161,7 +161,7 @@ def test_public_keys_and_their_algorithms_only(tmp_path, make, algorithm):
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     tokens = signed(tmp_path, public)
     assert tokens(header(jwt.encode(claims(), key, algorithm))).name == "alice"
-    # The public key is no secret that whoever has it could sign with.
+    # The public key must not serve as a shared secret, with which anybody could sign.
     forged = jwt.api_jws.PyJWS().encode(b"{}", "x" * 64, "HS256").split(".")[0]
     assert tokens(header(f"{forged}.e30.AAAA")) is None
 

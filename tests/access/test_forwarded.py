@@ -1,4 +1,4 @@
-"""Without authentication only this machine gets in, and nobody through a proxy on it."""
+"""Without authentication the server admits only this machine, and nobody through a proxy on it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Patterns: a value is compared in the form that the kernel and the engine make of it."""
+"""Patterns: a value is compared in the form to which the kernel and the engine resolve it."""
 
 import pytest
 
@@ -15,9 +15,9 @@ from dockerexec_ws.access.patterns import allowed_path, matches_user, plain_path
         ("/..", "/"),
         ("/", "/"),
         ("ls", "ls"),
-        ("..", ".."),  # no path for execve: a shell looks it up in PATH
+        ("..", ".."),  # execve does not take this as a path: a shell looks it up in PATH
         ("./ls", "./ls"),
-        ("bin/../ls", "./ls"),  # and not "ls", which would be looked up in PATH
+        ("bin/../ls", "./ls"),  # not "ls", which would be looked up in PATH
         ("git/../../bin/sh", "../bin/sh"),
         ("/srv/a\n/../b", "/srv/b"),
     ],
@@ -38,9 +38,9 @@ def test_a_path_is_made_plain(path, plain):
         ("git/../../bin/sh", ["git*"], None),
         ("./../bin/sh", ["./*"], None),
         ("./manage.py", ["./*"], "./manage.py"),
-        ("/srv/../etc", ["*"], "/srv/../etc"),  # nothing is to be kept out, so nothing is changed
+        ("/srv/../etc", ["*"], "/srv/../etc"),  # the pattern keeps nothing out, so the path is not changed
         ("/srv/a", [], None),
-        ("/srv", ["/srv/"], "/srv"),  # a pattern is made plain, too
+        ("/srv", ["/srv/"], "/srv"),  # a pattern is normalized, too
         ("/srv/a", ["//srv/./*"], "/srv/a"),
     ],
 )

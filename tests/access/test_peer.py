@@ -1,4 +1,4 @@
-"""Where requests come from and go to."""
+"""Find where a request comes from and where it goes."""
 
 import pytest
 
@@ -21,10 +21,10 @@ def test_loopback(address, expected):
 @pytest.mark.parametrize(
     ("remote", "forwarded", "expected"),
     [
-        ("9.9.9.9", "1.2.3.4", "9.9.9.9"),  # whoever says so is nobody to be believed
+        ("9.9.9.9", "1.2.3.4", "9.9.9.9"),  # the sender is not a trusted proxy
         ("10.0.0.1", "1.2.3.4", "1.2.3.4"),
         ("::ffff:10.0.0.1", "1.2.3.4", "1.2.3.4"),
-        ("10.0.0.1", "6.6.6.6, 1.2.3.4", "1.2.3.4"),  # what the client itself had said
+        ("10.0.0.1", "6.6.6.6, 1.2.3.4", "1.2.3.4"),  # the client itself sent the first address
         ("10.0.0.1", "1.2.3.4, 10.0.0.2", "1.2.3.4"),
         ("10.0.0.1", "", "10.0.0.1"),
         ("10.0.0.1", "unknown", "10.0.0.1"),
@@ -46,7 +46,7 @@ def test_forwarded_host_and_scheme_count_from_a_trusted_proxy_only():
     assert (proxies.host(stranger), proxies.scheme(stranger)) == ("inner", "http")
     silent = {"HTTP_HOST": "inner", "REMOTE_ADDR": "fd00::1"}
     assert (proxies.host(silent), proxies.scheme(silent)) == ("inner", None)
-    # A proxy on this machine that nobody has told of may speak TLS.
+    # A proxy on this machine that is not configured as trusted may speak TLS.
     assert TrustedProxies([]).scheme({"REMOTE_ADDR": "127.0.0.1", "wsgi.url_scheme": "http"}) is None
 
 

@@ -1,4 +1,4 @@
-"""What may be asked for."""
+"""What the policy lets clients ask for."""
 
 import time
 
@@ -10,7 +10,7 @@ from dockerexec_ws.errors import RequestRefusedError
 
 
 def refused(check, **fields):
-    """The parameter that is refused; None if none is."""
+    """Return the parameter that is refused, or None."""
     try:
         check(ExecRequest(**({"argv": ("ls",)} | fields)))
     except RequestRefusedError as error:

@@ -1,4 +1,4 @@
-"""How many sessions an identity, an address and all together may have, over the wire."""
+"""How many sessions an identity, an address and all clients together may have, over the wire."""
 
 import gevent
 
@@ -29,7 +29,7 @@ def test_sessions_per_identity(serve):
 
 
 def test_a_quota_holds_for_sessions_that_start_at_once(serve_several, container):
-    """Between the question and the start the engine is asked."""
+    """The server asks the engine between the check of the quota and the start."""
     server = serve_several(allow_container=["*"], max_sessions_per_address=2, max_sessions=50)
     peers = [Peer(f"{server.url}/{container}", "cat") for _ in range(8)]
     wait_until(lambda: len(server.sessions) == 2)
@@ -42,7 +42,7 @@ def test_a_quota_holds_for_sessions_that_start_at_once(serve_several, container)
 
 
 def test_a_full_server_stays_full(serve):
-    """Who is refused frees no place."""
+    """A refused session frees no place."""
     server = serve(max_sessions=1)
     peer = Peer(server.url, "cat").ready()
     for _ in range(3):
@@ -76,7 +76,7 @@ def test_a_callback_that_waits_lets_nobody_start_more_often(serve):
 
 
 def test_a_refused_request_takes_no_place(serve):
-    """However long its client takes to close."""
+    """This holds however long the client takes to close."""
     server = serve(max_sessions=1)
     silent = [Peer(server.url) for _ in range(3)]  # no command, and no answer to the close frame
     assert [peer.receive()[:1] for peer in silent] == [b"\xca"] * 3

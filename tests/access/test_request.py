@@ -1,4 +1,4 @@
-"""Queries, and what they ask for."""
+"""Parse queries into requests."""
 
 import pytest
 

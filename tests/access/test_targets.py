@@ -18,7 +18,7 @@ def test_containers_by_name(serve_several, container, second_container, docker_a
         assert_runs_in(f"{server.url}/{name}", docker_api, name)
         identifier = docker_api.inspect_container(name)["Id"]
         assert_runs_in(f"{server.url}/{identifier[:12]}", docker_api, name)
-    assert_there_is_none(f"{server.url}/servertest")  # which is there, but not allowed
+    assert_there_is_none(f"{server.url}/servertest")  # it exists, but is not allowed
     assert_there_is_none(f"{server.url}/nosuch")
     for odd in ("/", "/a/b", "/..", "/%2e%2e", "/" + "a" * 300, "/%ff", "//"):
         assert_there_is_none(server.url + odd) if odd.strip("/") else None
