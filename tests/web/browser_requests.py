@@ -1,4 +1,4 @@
-"""HTTP requests, as a browser makes them for the page and its files."""
+"""HTTP requests as a browser makes them for the page and its files."""
 
 import contextlib
 import json
@@ -12,7 +12,7 @@ SOURCES = Path(dockerexec_ws.__file__).parent / "page"
 
 
 def get(url, below="", *, method="GET", host=None, **headers):
-    """Ask for what is *below* a server's URL, as it is given; returns the response, and its body."""
+    """Request the path *below* a server's URL, unchanged; return the response and its body."""
     parts = urlsplit(url)
     with contextlib.closing(HTTPConnection(parts.hostname, parts.port, timeout=15)) as connection:
         return ask(connection, parts.path + below, method=method, host=host or parts.netloc, **headers)

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of the application."""
+"""Fixtures for the tests of the application."""
 
 import jwt
 import pytest
@@ -8,7 +8,7 @@ SECRET = "a secret of at least thirty-two bytes"
 
 @pytest.fixture
 def signed(tmp_path):
-    """Options for signed tokens, and a function that makes the header with one with the claim's fields."""
+    """Options for signed tokens, and a function that makes the header of a token with the given claim."""
     (tmp_path / "key").write_text(SECRET)
     options = {"jwt_key_file": tmp_path / "key", "jwt_issuer": "ci", "jwt_audience": "shell"}
 

@@ -1,4 +1,4 @@
-"""Requests that are sent byte by byte as a test gives them."""
+"""Requests sent exactly as a test gives them."""
 
 import socket
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ PROPER = {
 
 
 def ask(url, request_line="GET /x?command=true HTTP/1.1", **changes):
-    """Send a request as it is given; returns the status, the headers by lower-case name, and the body."""
+    """Send a request unchanged; return the status, the headers by lower-case name, and the body."""
     headers = PROPER | {name.replace("_", "-"): value for name, value in changes.items()}
     head = request_line + "".join(f"\r\n{name}: {value}" for name, value in headers.items() if value is not None)
     return exchange(url, head.encode("latin-1") + b"\r\n\r\n")

@@ -1,4 +1,4 @@
-"""The application: events, settings, mounting, its start and its end."""
+"""The application: events, settings, mounting, start and end."""
 
 import json
 import logging
@@ -179,7 +179,7 @@ def test_engine_not_answering_at_create(tmp_path):
 
 
 def answer_of(app, **environ):
-    """The status of the answer to a request."""
+    """Return the status of the answer to a request."""
     statuses = []
     body = app(
         {"REQUEST_METHOD": "GET", "PATH_INFO": "/x", "REMOTE_ADDR": "127.0.0.1"} | environ,
@@ -208,7 +208,7 @@ def test_a_start_that_fails_leaves_nothing_open(docker_host, tmp_path):
         with pytest.raises(ContainerNotFoundError):
             create_app("no-such-container", path="x", docker_host=docker_host, audit_log=tmp_path / "audit")
 
-    start()  # what is imported and opened once
+    start()  # this does the one-time imports and opens
     before = open_files()
     for _ in range(5):
         start()

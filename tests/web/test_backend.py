@@ -1,4 +1,4 @@
-"""What an application holds from its start to its end, and what it releases if the start fails."""
+"""The resources that an application holds from start to end, and releases if the start fails."""
 
 import os
 
@@ -26,7 +26,7 @@ def settings(state_dir):
 
 @pytest.fixture
 def former_file(docker_host, docker_api, own_container, state_dir):
-    """The file of a server that was killed and had sessions in a container that is paused: they cannot be ended yet."""
+    """The file of a killed server whose sessions cannot be ended yet, because their container is paused."""
     state_dir.mkdir()
     engine = Engine(docker_host, timeout=30)
     path = state_dir / f"{NAME}.instance"
@@ -49,7 +49,7 @@ def takes_over(state_dir, docker_host):
 def test_a_former_server_whose_sessions_were_not_ended_is_left_to_the_next(
     settings, state_dir, former_file, docker_host
 ):
-    """Even if the application is closed at once, before anything was begun."""
+    """This holds even if the application is closed at once, before the takeover has begun."""
     Backend(settings, docker_host, None, Events()).close()
     assert list(state_dir.iterdir()) == [former_file]
     assert takes_over(state_dir, docker_host) == [NAME]
@@ -67,4 +67,4 @@ def test_a_start_that_fails_takes_over_nothing_and_registers_nothing(
         Backend(settings, docker_host, None, Events())
     assert list(state_dir.iterdir()) == [former_file]
     assert takes_over(state_dir, docker_host) == [NAME]
-    assert len(os.listdir("/proc/self/fd")) <= before  # those of earlier tests may be closed meanwhile
+    assert len(os.listdir("/proc/self/fd")) <= before  # descriptors of earlier tests may be closed in the meantime

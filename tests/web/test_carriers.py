@@ -1,5 +1,7 @@
-"""Which carrier a request has, and what each says of its connection without a server; tests/test_gunicorn.py has the
-real gunicorn."""
+"""The carrier of a request, and what it says of the connection, without a server.
+
+The tests with the real gunicorn are in tests/test_gunicorn.py.
+"""
 
 import socket
 from types import SimpleNamespace
@@ -13,14 +15,14 @@ from dockerexec_ws.web.handler import HANDLER
 
 @pytest.fixture
 def connection():
-    """A socket that arrived at 127.0.0.2."""
+    """A socket of a connection that arrived at 127.0.0.2."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.2", 0))
         yield sock
 
 
 def environs(sock):
-    """What each server's environ says of its connection."""
+    """The environ in which each server describes its connection."""
     handler = SimpleNamespace(socket=sock)
     return {
         PywsgiCarrier: {HANDLER: handler},

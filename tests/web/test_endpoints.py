@@ -1,4 +1,4 @@
-"""What the engine is asked for, all in all: whoever lets this server in to an engine can allow just that."""
+"""The complete list of the server's requests to the engine, so that an operator can allow exactly these."""
 
 import re
 from urllib.parse import urlencode, urlsplit
@@ -20,7 +20,7 @@ ALL = {
     "GET /exec/{id}/json",
     "POST /exec/{id}/resize",
 }
-# An engine before API 1.42 sets a size when the process runs already.
+# An engine before API 1.42 sets the size only after the process has started.
 SIZES = """
 until stty size | grep -q '^33 120'; do sleep 0.05; done; echo first
 until stty size | grep -q '^44 130'; do sleep 0.05; done; echo second
@@ -29,7 +29,7 @@ until stty size | grep -q '^44 130'; do sleep 0.05; done; echo second
 
 @pytest.fixture
 def engine(docker_host):
-    """The engine's address on a relay that notes the requests, and the requests."""
+    """The address of a relay to the engine, and the set of requests that the relay has seen."""
     parts = urlsplit(docker_host)
     if parts.scheme != "unix":
         pytest.skip(f"the relay takes only an engine at a unix socket, not {docker_host}")
@@ -79,7 +79,7 @@ def test_nothing_but_these_is_asked(way, engine, docker_api, container, own_cont
         with Peer(f"{server.url}/{other}", "sleep", "61") as peer:
             peer.ready()
             wait_until(lambda: "sleep 61" in processes(docker_api, other))
-            server.close()  # ends it in the other way
+            server.close()  # ends the session in another way
             assert Transcript(peer).close_code == 1001
         wait_until(lambda: processes(docker_api, other) == [])
     assert asked == ALL

@@ -1,4 +1,4 @@
-"""Which requests become sessions: the opening handshake, paths, origins."""
+"""Requests that become sessions: the opening handshake, paths, origins."""
 
 import contextlib
 import logging
@@ -69,7 +69,7 @@ def test_a_request_that_never_ends_is_dropped(serve, capfd):
             sock.sendall(start)
             trickle = gevent.spawn(drip, sock)
             with contextlib.suppress(ConnectionResetError):
-                while sock.recv(1000):  # an answer, or none; then the end
+                while sock.recv(1000):  # read an answer, if any, up to the end
                     pass
             trickle.kill()
     assert "Traceback" not in capfd.readouterr().err

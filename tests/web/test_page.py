@@ -1,4 +1,4 @@
-"""The page for browsers: its HTML, the paths that have it, and what there is without its libraries."""
+"""The page for browsers: its HTML, its paths, and the answer if its libraries are missing."""
 
 import contextlib
 import re
@@ -66,7 +66,7 @@ def test_its_files_are_found_from_each_form_of_the_path(serve, path, below):
         assert links
         assert {re.sub(r"-/.*", "-/", link) for link in links} <= {"./-/", f"./{page.rpartition('/')[2]}/-/"}
         for link in links:
-            assert link.startswith("./")  # so that it works behind a prefix
+            assert link.startswith("./")  # a relative link works behind a prefix
             assert status_of(urljoin(page, link)) == 200, link
 
 
@@ -112,7 +112,7 @@ def test_the_head_alone_on_a_connection_that_goes_on(server):
     [{"Upgrade": "websocket"}, {"Upgrade": "h2c"}, {"Sec_WebSocket_Key": "dGhlIHNhbXBsZSBub25jZQ=="}],
 )
 def test_who_wanted_a_websocket_is_told_that_it_is_none(server, headers):
-    """A proxy that does not know of WebSockets takes the Upgrade header away; the client must not get a page for it."""
+    """A proxy without WebSocket support removes the Upgrade header. The client must not get the page in that case."""
     response, body = get(server.url, **headers)
     assert response.status == 426
     assert b"<" not in body
@@ -150,7 +150,7 @@ def test_a_hyphen_is_no_container(serve, own_container):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """The page's folder, a copy without libraries."""
+    """A copy of the page's folder without the libraries."""
     copy = tmp_path / "page"
     shutil.copytree(SOURCES, copy, ignore=shutil.ignore_patterns("vendor"))
     monkeypatch.setattr(page_module, "_FOLDER", copy)
@@ -165,7 +165,7 @@ def test_without_libraries_it_says_so_and_all_else_works(folder, serve, caplog):
         assert response.status == 503
         assert response.getheader("Cache-Control") == "no-store"
         assert b"npm" in body
-        assert b"/" not in body  # no path of this machine
+        assert b"/" not in body  # it reveals no path of this machine
     assert status_of(server.url, "/-/nothing") == 404
     assert policy(server.url)["any_command"] is True
     assert Transcript(Peer(server.url, "true")).exit_code == 0

@@ -1,4 +1,4 @@
-"""Who gets the page."""
+"""Which clients get the page."""
 
 import contextlib
 import socket
@@ -30,7 +30,7 @@ def test_the_host_and_the_origin_are_checked_for_all_that_is_not_public(serve, h
     server = serve(**options)
     for below in ("", "/", "/-/policy.json"):
         assert status_of(server.url, below, **headers) == status, below
-    # The files are everybody's, but no page whose name was made to resolve to this machine has anything from here.
+    # The files are public, but a page whose name was made to resolve to this machine gets nothing from here.
     assert status_of(server.url, "/-/page.js", **headers) == (status if "host" in headers else 200)
 
 
@@ -40,7 +40,7 @@ def test_the_page_is_told_what_a_session_of_its_origin_would_be(serve):
         response, body = get(server.url, f"/-/policy.json?{urlencode({'origin': origin})}")
         assert response.status == status, origin
         assert (b"proxy_set_header Host $http_host" in body) == (status == 403)
-    # What the browser says itself counts more.
+    # The Origin header from the browser takes precedence.
     for told, sent, status in (
         ("http://ci.example", "http://evil.example", 403),
         ("http://e", "http://ci.example", 200),
@@ -49,7 +49,7 @@ def test_the_page_is_told_what_a_session_of_its_origin_would_be(serve):
 
 
 def test_a_stranger_with_the_wrong_path_learns_nothing(serve):
-    """Not even whether the server goes by that name."""
+    """The answer does not even reveal whether the server has that name."""
     server = serve(path="x")
     base = server.url[: -len("/x")]
     answers = {get(base, path, host=host)[1] for path in ("/", "/y/-/policy.json") for host in ("evil.example", None)}
@@ -63,7 +63,7 @@ def test_a_stranger_with_the_wrong_path_learns_nothing(serve):
         ({"REMOTE_ADDR": ""}, {}, 200),  # a unix socket
         ({"REMOTE_ADDR": "10.0.0.9"}, {}, 403),
         ({"REMOTE_ADDR": "10.0.0.9"}, {"allow_unauthenticated": True}, 200),
-        ({"REMOTE_ADDR": "10.0.0.9"}, {"authenticators": [lambda environ: None]}, 200),  # but for the policy
+        ({"REMOTE_ADDR": "10.0.0.9"}, {"authenticators": [lambda environ: None]}, 200),  # only the policy is refused
         ({"REMOTE_ADDR": "127.0.0.1"}, {"authenticators": [lambda environ: None]}, 200),
     ],
 )

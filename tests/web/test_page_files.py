@@ -1,4 +1,4 @@
-"""The page's files: where they are, and nothing else."""
+"""The page's files: their paths serve them and nothing else."""
 
 import contextlib
 import logging
@@ -86,6 +86,6 @@ def test_who_does_not_read_is_not_waited_for_for_ever(server, monkeypatch, caplo
         sock.sendall(wanted)
         wait_until(lambda: "the client did not take the answer in time" in caplog.text)
         with contextlib.suppress(ConnectionResetError):
-            while sock.recv(1_000_000):  # to the end of the connection
+            while sock.recv(1_000_000):  # until the connection ends
                 pass
     assert "Traceback" not in capfd.readouterr().err

@@ -1,4 +1,4 @@
-"""The page of an application that is mounted beside another one."""
+"""The page of an application that is mounted next to another one."""
 
 import contextlib
 import re

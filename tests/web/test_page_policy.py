@@ -1,4 +1,4 @@
-"""What a client is told that it may ask for."""
+"""What the server tells a client that it may ask for."""
 
 import json
 import secrets
@@ -37,7 +37,7 @@ def test_without_credentials_there_is_the_page_but_no_name_and_no_policy(serve, 
         response, body = get(server.url, "/-/policy.json", **headers)
         assert (response.status, body) == (401, b"Authentication is needed.\n")
         assert response.getheader("WWW-Authenticate") == "Bearer"
-    # Told as those of sessions are; who looks at the page has been refused nothing.
+    # Refusals are recorded like those of sessions. A visitor of the page was refused nothing.
     refusals = [json.loads(line) for line in (tmp_path / "audit").read_text().splitlines()]
     assert [record["reason"] for record in refusals] == ["Authentication is needed."] * 2
     assert policy(server.url, **dict(bearer(token)))["commands"][0] == ["planted-command"]
@@ -50,7 +50,7 @@ def test_guesses_of_a_token_are_counted_with_those_of_sessions(serve, token_file
     with pytest.raises(HandshakeError) as refused:
         Peer(server.url, "true", headers=bearer("wrong"))
     assert refused.value.response.status_code == 429
-    # A client with the token, and the page's files, are not concerned.
+    # This affects neither a client with the token nor the page's files.
     for below in ("/-/policy.json", "", "/-/page.js"):
         assert status_of(server.url, below, **dict(bearer(token_file[0]))) == 200
     assert Peer(server.url, "true", headers=bearer(token_file[0])).transcript().exit_code == 0
@@ -125,7 +125,7 @@ def test_a_token_narrows_what_the_page_is_told(serve, signed, options, claim, ex
     [
         (["*"], None, [], True),
         ([], None, [], False),
-        (["bash"], None, [["bash"]], True),  # with further words
+        (["bash"], None, [["bash"]], True),  # further words are allowed
         ([["ls", "-l"], ["id"]], None, [["ls", "-l"], ["id"]], False),
         ([["ls", "*"]], None, [["ls", "*"]], False),  # exactly that
         (["b?sh", "[ab]"], None, [], True),
@@ -143,7 +143,7 @@ def test_which_commands_can_be_listed(commands, narrowed, listed, others):
         (["*"], None, True),
         (["ls", "s?"], None, True),
         (["bash", "/bin/sh"], None, False),
-        ([SHELL], None, False),  # exactly that, but no other line
+        ([SHELL], None, False),  # exactly this line and no other
         (["*"], SHELL, False),
     ],
 )
@@ -152,7 +152,7 @@ def test_who_is_offered_a_shell(commands, narrowed, allowed):
 
 
 def test_what_is_listed_can_be_run(serve, signed):
-    """And the commands that are not can not, where it says that there are no others."""
+    """A command that is not listed cannot be run if the policy says that there are no others."""
     server = serve(allow_command=[["echo", "a b"], ["id"]])
     told = policy(server.url)
     assert told["any_command"] is False

@@ -1,4 +1,4 @@
-"""The head of a request: how large it may be, in which forms it comes, and what a client is told that goes too far."""
+"""The head of a request: its largest size, its forms, and the answer to a client that exceeds the limits."""
 
 import contextlib
 import re
@@ -21,10 +21,10 @@ FIELDS = (
 
 
 def answer(url, line, *fields):
-    """The status, and the body, of the answer to a request; a session's is not waited for."""
+    """Return the status and body of the answer to a request; do not wait for a session to end."""
     parts = urlsplit(url)
     with socket.create_connection((parts.hostname, parts.port), timeout=20) as sock:
-        with contextlib.suppress(ConnectionError):  # the server may have heard enough
+        with contextlib.suppress(ConnectionError):  # the server may have closed already
             sock.sendall("\r\n".join([line, *(fields or FIELDS), "", ""]).encode())
         received = b""
         while not is_complete(received) and (data := sock.recv(65536)):
@@ -34,7 +34,7 @@ def answer(url, line, *fields):
 
 
 def received_until_close(server, data):
-    """All that the server sends to a client that sends *data* and then waits."""
+    """Return all that the server sends to a client that sends *data* and then waits."""
     parts = urlsplit(server.url)
     with socket.create_connection((parts.hostname, parts.port), timeout=20) as sock:
         sock.sendall(data)
@@ -42,7 +42,7 @@ def received_until_close(server, data):
 
 
 def is_complete(received):
-    """Whether the answer is all there: the server keeps the connection after some answers."""
+    """Whether the answer is complete. After some answers the server keeps the connection open."""
     head, end, body = received.partition(b"\r\n\r\n")
     length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
     return bool(end) and len(body) >= int(length[1] if length else 0)
@@ -117,7 +117,7 @@ def test_other_forms_of_a_request(server, line, fields):
 @pytest.mark.parametrize(
     ("line", "fields", "status"),
     [
-        ("GET http://evil.example/x HTTP/1.1", FIELDS, 403),  # its authority counts, not the Host field
+        ("GET http://evil.example/x HTTP/1.1", FIELDS, 403),  # the authority in the target counts, not the Host field
         ("GET http://a@127.0.0.1/x HTTP/1.1", FIELDS, 403),
         ("GET /x HTTP/1.1", [field.replace("websocket", "h2c, websockets") for field in FIELDS], 426),
     ],
