@@ -1,4 +1,4 @@
-"""Fixtures: a server by TLS."""
+"""Fixtures: a server with TLS."""
 
 import pytest
 

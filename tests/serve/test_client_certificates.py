@@ -14,7 +14,7 @@ from tests.serve.tls import connected, true
 
 @pytest.fixture
 def client_ca(tmp_path):
-    """An authority for clients."""
+    """A certificate authority for clients."""
     ca = trustme.CA()
     ca.cert_pem.write_to_path(str(tmp_path / "clients.pem"))
     return ca
@@ -45,7 +45,7 @@ def test_without_a_certificate(serve, files, client_ca, tmp_path):
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_certificate_of_another_authority(serve, files, client_ca, tmp_path, caplog, version):
-    """Of TLS 1.3 a client hears of it with its first read."""
+    """With TLS 1.3 a client learns of the refusal at its first read."""
     server = serve(**files.options, client_ca=str(tmp_path / "clients.pem"))
     context = files.client()
     context.maximum_version = version

@@ -1,4 +1,4 @@
-"""The server object: its address, its errors at start, its end."""
+"""The server object: its address, its errors at the start, its end."""
 
 import socket
 from urllib.parse import urlsplit

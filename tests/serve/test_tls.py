@@ -1,4 +1,4 @@
-"""TLS of the server's own: sessions over it, and clients that do not speak it."""
+"""The server's own TLS: sessions over it, and clients that do not speak TLS."""
 
 import contextlib
 import hashlib
@@ -16,7 +16,7 @@ from tests.serve.tls import address_of, connected, true
 
 def drained(sock):
     """Wait until the server has ended the connection."""
-    sock.settimeout(None)  # or its TimeoutError, an OSError, would pass for an end
+    sock.settimeout(None)  # otherwise a TimeoutError, which is an OSError, would pass for an end
     with contextlib.suppress(OSError), gevent.Timeout(10, AssertionError("the server keeps the connection")):
         while sock.recv(65536):
             pass
@@ -45,7 +45,7 @@ def test_much_output(tls_server, files):
 
 
 def test_a_client_that_reads_slowly_loses_nothing(tls_server, files):
-    """A write is cut short by a full socket, and goes on with the rest."""
+    """A full socket cuts a write short. The server then writes the rest."""
     context = files.client()
     with Peer(tls_server.url, "seq", "1000000", ssl_context=context, receive_buffer=4096).ready() as peer:
         gevent.sleep(0.5)
@@ -77,7 +77,7 @@ def test_input_that_comes_with_the_request(tls_server, files):
 
 
 def test_a_client_that_vanishes(tls_server, files):
-    """Without a close_notify; the `container` fixture sees that no process is left."""
+    """The client sends no close_notify. The `container` fixture checks that no process is left."""
     with Peer(tls_server.url, "bash", "-c", "echo up; sleep 1000", ssl_context=files.client()) as peer:
         peer.until(b"up\n")
     wait_until(lambda: not tls_server.sessions)
@@ -92,7 +92,7 @@ def test_the_server_goes(tls_server, files):
 
 
 def test_pings_and_the_idle_timeout(serve, files):
-    """What TLS adds to pings is no activity."""
+    """The bytes that TLS adds to pings are not activity."""
     server = serve(**files.options, ping_interval=0.1, idle_timeout=1)
     with Peer(server.url, "sleep", "1000", ssl_context=files.client()).ready() as peer:
         transcript = Transcript(peer)
@@ -102,7 +102,7 @@ def test_pings_and_the_idle_timeout(serve, files):
 
 def test_a_peer_that_answers_no_pings(serve, files):
     server = serve(**files.options, ping_interval=0.2, ping_timeout=0.3)
-    with Peer(server.url, "sleep", "1000", ssl_context=files.client()).ready():  # which reads nothing from here on
+    with Peer(server.url, "sleep", "1000", ssl_context=files.client()).ready():  # the peer reads nothing from here on
         wait_until(lambda: not server.sessions)
 
 
@@ -114,7 +114,7 @@ def test_the_same_origin(tls_server, files):
         Peer(tls_server.url, "true", ssl_context=files.client(), headers=[("Origin", "https://evil.example")])
 
 
-# Peers that do not speak it as they should
+# Peers that do not speak TLS as they should
 
 
 def test_tls_1_1_is_refused(tls_server, files):
@@ -123,7 +123,7 @@ def test_tls_1_1_is_refused(tls_server, files):
         warnings.simplefilter("ignore", DeprecationWarning)
         context.minimum_version = ssl.TLSVersion.TLSv1
         context.maximum_version = ssl.TLSVersion.TLSv1_1
-    context.set_ciphers("ALL:@SECLEVEL=0")  # or the client itself would not
+    context.set_ciphers("ALL:@SECLEVEL=0")  # otherwise the client itself would refuse
     with pytest.raises(ssl.SSLError) as refused, socket.create_connection(address_of(tls_server), timeout=10) as sock:
         context.wrap_socket(sock, server_hostname="127.0.0.1")
     if refused.value.reason in ("NO_PROTOCOLS_AVAILABLE", "UNSUPPORTED_PROTOCOL", "NO_CIPHERS_AVAILABLE"):
@@ -151,7 +151,7 @@ def test_who_speaks_no_tls_harms_nobody(tls_server, files, capfd, caplog):
 
 
 def test_a_handshake_that_does_not_end_is_dropped_and_holds_up_nobody(serve, files, capfd, caplog):
-    """Many of them, of which each says a little now and then."""
+    """There are many such handshakes, some of them begun."""
     server = serve(**files.options, handshake_timeout=1)
     with contextlib.ExitStack() as stack:
         slow = [stack.enter_context(socket.create_connection(address_of(server), timeout=10)) for _ in range(20)]

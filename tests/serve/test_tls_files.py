@@ -1,4 +1,4 @@
-"""The files of the server's certificate: reloading them, and mistakes."""
+"""The files of the server's certificate: reloading and mistakes."""
 
 import signal
 
@@ -18,7 +18,7 @@ from tests.settings.command import covered_running as running
 
 
 def test_reload(tls_server, files):
-    """New connections get the new certificate; a running session goes on with the old one."""
+    """New connections get the new certificate. A running session keeps the old one."""
     former = files.der
     with Peer(tls_server.url, "cat", ssl_context=files.client()).ready() as running_session:
         assert certificate_of(running_session) == former
@@ -90,7 +90,7 @@ def test_half_of_what_is_needed(serve, options):
 
 
 def test_a_key_with_a_password(serve, files, tmp_path):
-    """Nobody is asked for it on a terminal."""
+    """OpenSSL must not prompt for the password on a terminal."""
     key = load_pem_private_key((tmp_path / "key.pem").read_bytes(), None)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
     (tmp_path / "key.pem").write_bytes(pem)

@@ -1,4 +1,4 @@
-"""Certificates of the tests' own, and connections by TLS."""
+"""Certificates made by the tests, and connections over TLS."""
 
 import contextlib
 import socket
@@ -11,7 +11,7 @@ from tests.peer import Peer, Transcript
 
 
 class Files:
-    """An authority of the test's own, and the server's certificate and key by it, in files."""
+    """A private certificate authority, and files with a server certificate that it issued and the key."""
 
     def __init__(self, folder):
         self.ca = trustme.CA()
@@ -20,7 +20,7 @@ class Files:
         self.renew()
 
     def renew(self):
-        """A new certificate in the same files; `der` is how clients see it."""
+        """Write a new certificate to the same files; `der` is its form that clients see."""
         certificate = self.ca.issue_cert("127.0.0.1")
         chain = b"".join(part.bytes() for part in certificate.cert_chain_pems)
         with open(self.certfile, "wb") as file:
@@ -33,7 +33,7 @@ class Files:
         return {"certfile": self.certfile, "keyfile": self.keyfile}
 
     def client(self):
-        """A client's context, which trusts the authority."""
+        """Return a client's context that trusts the authority."""
         context = ssl.create_default_context()
         self.ca.configure_trust(context)
         return context
@@ -46,7 +46,7 @@ def address_of(server):
 
 @contextlib.contextmanager
 def connected(server, context):
-    """A connection after its TLS handshake."""
+    """Return a connection after its TLS handshake."""
     with (
         socket.create_connection(address_of(server), timeout=10) as plain,
         context.wrap_socket(plain, server_hostname="127.0.0.1") as sock,
