@@ -1,4 +1,4 @@
-"""The command line in this process, which only checks its settings."""
+"""Run the command line in this process, to check only its settings."""
 
 import os
 
@@ -8,6 +8,6 @@ from dockerexec_ws import cli
 
 
 def check(*arguments, **environment):
-    """Run the command line in this process, without an environment but the given one."""
+    """Run the command line in this process, with only the given environment."""
     environment = {name: None for name in os.environ if name.startswith("DOCKER")} | environment
     return CliRunner().invoke(cli.command, [*arguments, "--check-config"], env=environment, prog_name="dockerexec-ws")

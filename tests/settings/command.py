@@ -1,4 +1,4 @@
-"""The command line in a process of its own, as a user runs it."""
+"""Run the command line in a separate process, as a user does."""
 
 import contextlib
 import os
@@ -26,17 +26,17 @@ def run(*arguments, **environment):
 
 
 def running(*arguments, **environment):
-    """A server process; yields it and its URL."""
+    """Run a server process; yield it and its URL."""
     return _running(command(*arguments, inherited=uncovered(), **environment))
 
 
 def covered_run(*arguments, **environment):
-    """As ``run``, with coverage."""
+    """Like ``run``, with coverage."""
     return subprocess.run(**command(*arguments, inherited=os.environ, **environment), timeout=30)
 
 
 def covered_running(*arguments, **environment):
-    """As ``running``, with coverage."""
+    """Like ``running``, with coverage."""
     return _running(command(*arguments, inherited=os.environ, **environment))
 
 

@@ -152,7 +152,7 @@ def test_a_signal_tells_the_clients_and_ends_their_processes(docker_host, contai
 
 
 def test_draining(docker_host, container, docker_api):
-    """Who ends in time ends by itself; new ones are refused; the rest is told when the time is over."""
+    """A session that ends in time ends by itself. New ones are refused. The rest is told when the time is over."""
     with running("--container", container, "--port", "0", "--drain-timeout", "2", DOCKER_HOST=docker_host) as (
         process,
         url,
@@ -176,7 +176,7 @@ def test_draining(docker_host, container, docker_api):
 
 
 def test_nothing_holds_up_the_end(docker_host, own_container, docker_api):
-    """A paused container keeps its processes, and a client may read nothing; the next server sees to the former."""
+    """A paused container keeps its processes until the next server ends them. A client may read nothing."""
     with running("--container", own_container, "--port", "0", DOCKER_HOST=docker_host) as (process, url):
         deaf = Peer(url, "cat", "/dev/zero", receive_buffer=4096).ready()
         peer = Peer(url, "bash", "-c", "echo up; sleep 1000").ready()

@@ -1,4 +1,4 @@
-"""The policy file gives what flags would."""
+"""The policy file gives the same settings as flags."""
 
 import tomllib
 
@@ -15,7 +15,7 @@ from tests.settings.command import covered_running as running
 NOWHERE = "tcp://127.0.0.1:1"
 
 
-# All keys but those that exclude each other: docker_socket (docker_host), container (allow_container).
+# All keys except docker_socket (excluded by docker_host) and container (excluded by allow_container).
 EVERYTHING = """
 [server]
 host = "::1"
@@ -86,7 +86,7 @@ audit_optional = true
 
 @pytest.fixture
 def options(monkeypatch):
-    """A function that has the command line make a server, and returns the options that it gives to it."""
+    """A function that runs the command line and returns the options with which it makes a server."""
 
     def options(*arguments, **environment):
         made = []
@@ -107,7 +107,7 @@ def test_every_option_is_in_exactly_one_table():
 
 
 def test_a_file_with_everything_gives_what_the_flags_would(options, write):
-    """There is one meaning of a setting, wherever it comes from."""
+    """A setting has one meaning, wherever it comes from."""
     flags = []
     for table, keys in tomllib.loads(EVERYTHING).items():
         assert set(TABLES[table]) - set(keys) <= {"docker_socket", "container"}
@@ -144,7 +144,7 @@ def test_an_empty_file_gives_the_defaults(options, write):
 
 
 def test_an_empty_list_of_commands_allows_none(options, write):
-    """Not the default, which allows all."""
+    """An empty list is not the default, which allows all."""
     assert options("--config", write("requests.allow_command = []"), "--container", "c")["allow_command"] == ()
 
 
@@ -169,18 +169,18 @@ def test_flags_go_before_the_environment_and_that_before_the_file(options, write
     given = options("--max-sessions", "3", "--allow-tty", "--allow-origin", "http://flag", **environment)
     assert (given["container"], given["max_sessions"]) == ("environment", 3)
     assert (given["allow_origin"], given["allow_tty"]) == (("http://flag",), True)
-    # The engine has two names: what goes first takes the place of the other one, too.
+    # The engine has two options: the source that takes precedence for one also overrides the other.
     given = options(DOCKEREXEC_WS_DOCKER_SOCKET="/environment", **environment)
     assert (given["docker_host"], given["docker_socket"]) == (None, "/environment")
     given = options("--docker-socket", "/flag", **environment)
     assert (given["docker_host"], given["docker_socket"]) == (None, "/flag")
 
 
-# As a user runs it
+# The command as a user runs it
 
 
 def test_check_config_only_checks(write, tmp_path):
-    """It needs no engine, and leaves nothing: it can run where the file is written."""
+    """The check needs no engine and leaves nothing behind, so it can run where the file is written."""
     file = write("[containers]\ncontainer = 'c'\n")
     result = run("--config", file, "--check-config", DOCKER_HOST=NOWHERE)
     assert (result.returncode, result.stdout, result.stderr) == (0, "the settings are in order\n", "")

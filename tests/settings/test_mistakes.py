@@ -1,4 +1,4 @@
-"""Each mistake in the policy file is one line that tells where it is."""
+"""Each mistake in the policy file gives one line that says where it is."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.settings.command import run
 
 
 def mistake(result):
-    """The one line on stderr."""
+    """Return the one line on stderr."""
     assert isinstance(result.exception, SystemExit), result.exception
     assert result.exit_code in (1, 2)
     assert result.stdout == ""
@@ -24,7 +24,7 @@ def mistake(result):
         ("[[server]]\nport = 1\n", "server"),
         ("[server]\nprot = 1\n", "server.prot"),
         ("[server]\nconfig = 'x'\n", "server.config"),
-        ("[server]\nmax_sessions = 1\n", "server.max_sessions"),  # it is in another table
+        ("[server]\nmax_sessions = 1\n", "server.max_sessions"),  # the key belongs to another table
         ("[server]\nPort = 1\n", "server.Port"),
         ("[server.port]\nx = 1\n", "server.port"),
         ("[server]\nport = '8080'\n", "server.port"),

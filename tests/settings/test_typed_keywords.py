@@ -1,4 +1,4 @@
-"""The options as keywords: what a type checker says to a program that misspells one, or gives a wrong type."""
+"""The options as keywords: a type checker finds misspelled options and wrong types."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ def run(theirs: Callable[..., list[bytes]]) -> list[object]:
 
 
 def mypy(program):
-    """What mypy says of a file, without where."""
+    """Return mypy's errors for a file, without their positions."""
     options = ["--strict", "--hide-error-codes", "--no-error-summary", "--ignore-missing-imports"]
     command = [sys.executable, "-m", "mypy", "--config-file=", *options, program]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=55)
