@@ -27,7 +27,7 @@ def test_a_line_is_a_json_object(tmp_path):
     assert 0 <= age.total_seconds() < 5
     assert (tmp_path / "log").stat().st_mode & 0o777 == 0o600
     AuditLog(tmp_path / "log").write("start")
-    assert len((tmp_path / "log").read_text().splitlines()) == 3  # appended
+    assert len((tmp_path / "log").read_text().splitlines()) == 3  # the log was appended to
 
 
 def test_stderr(capfd):

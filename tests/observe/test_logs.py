@@ -1,4 +1,4 @@
-"""Logs: one line a message, and no character that a terminal would obey, whoever sent it."""
+"""Logs: one line a message, and no character that controls a terminal, whoever sent it."""
 
 import logging
 import resource

@@ -1,4 +1,4 @@
-"""Secrets are in no log, no audit log and no refusal, whatever comes of the requests that carry them."""
+"""No log, audit log or refusal contains secrets, whatever the outcome of the requests that carry them."""
 
 import base64
 import contextlib
@@ -36,7 +36,7 @@ def subprotocol(token):
 
 @pytest.fixture
 def all_logs(caplog):
-    """All that is logged by anybody, at all levels."""
+    """All records of all loggers, at all levels."""
     caplog.set_level(logging.DEBUG)
     loggers = [each for each in logging.root.manager.loggerDict.values() if isinstance(each, logging.Logger)]
     for each in loggers:
@@ -70,18 +70,18 @@ def test_secrets_are_nowhere(carry, serve, tmp_path, all_logs, capfd):
     def query(*argv, **fields):
         return urlencode([("command", word) for word in argv] + [("env", f"SECRET={VALUE}"), *fields.items()])
 
-    # Accepted: to the end, and with a client that vanishes.
+    # Accepted requests: one runs to the end, one client vanishes.
     with Peer(server.url, query=query("cat"), **options).ready() as peer:
         peer.stdin(STDIN.encode())
         peer.end()
         assert Transcript(peer).stdout == STDIN.encode()
     with Peer(server.url, query=query("cat"), **options).ready() as peer:
         peer.stdin(STDIN.encode())
-        peer.send_text("\x07" + STDIN)  # a message without a meaning
+        peer.send_text("\x07" + STDIN)  # a message without meaning
         peer.until(STDIN.encode())
         peer.vanish()
     wait_until(lambda: not server.sessions)
-    # Refused after the handshake, by the policy, and as malformed.
+    # Refused after the handshake: by the policy, or as malformed.
     for refused in (
         query("true") + f"&env=OTHER={VALUE}",
         query("true", user=VALUE),
@@ -96,7 +96,7 @@ def test_secrets_are_nowhere(carry, serve, tmp_path, all_logs, capfd):
         transcript = Transcript(Peer(server.url, query=refused, **options))
         assert transcript.close_code == 1008
         refusals += [*transcript.errors, transcript.close_reason]
-    # Refused before it: no or another token, another path, and what is no proper request.
+    # Refused before the handshake: no token, a wrong one, another path, or a malformed request.
     target = f"/{PATH}?{query('true')}"
     for wrong in (
         {},
@@ -138,7 +138,7 @@ def test_secrets_are_nowhere(carry, serve, tmp_path, all_logs, capfd):
         f"GET {target}&x={'y' * 9000} HTTP/1.1".encode() + credentials + b"\r\n\r\n",
         f"GET {target} HTTP/1.1".encode() + credentials + b"\r\nX: " + b"y" * 70_000 + b"\r\n\r\n",
     ):
-        with contextlib.suppress(OSError, IndexError):  # dropped without a word
+        with contextlib.suppress(OSError, IndexError):  # the server closed without an answer
             _, fields, body = exchange(server.url, malformed)
             refusals += [str(fields), body.decode()]
     server.close()
@@ -149,13 +149,13 @@ def test_secrets_are_nowhere(carry, serve, tmp_path, all_logs, capfd):
     logged = [
         f"{record.name}: {formatter.format(record)} {record.args!r}"
         for record in all_logs.records
-        if record.name != "websockets.client"  # this test's peer
+        if record.name != "websockets.client"  # the peer of this test logs here
     ]
     events = [json.loads(each)["event"] for each in audit.read_text().splitlines()]
     assert (events.count("start"), events.count("end")) == (2, 2)
     assert events.count("refusal") >= 15
     assert [text for text in logged if "dockerexec_ws.requests" in text]
-    assert [text for text in logged if METHOD in text] == []  # whoever sent it may be told that it is none
+    assert [text for text in logged if METHOD in text] == []  # an answer may tell the sender that this is no method
     for secret in secrets:
         assert [text for text in logged if secret in text] == []
         assert secret not in audit.read_text()

@@ -1,4 +1,4 @@
-"""The events to which programs subscribe."""
+"""Events that programs subscribe to."""
 
 import pytest
 
