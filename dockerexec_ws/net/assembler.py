@@ -24,7 +24,7 @@ class Assembler:
 
         Raises UnicodeDecodeError as soon as a text message cannot be UTF-8 any more.
         """
-        if frame.opcode is Opcode.BINARY and frame.fin:  # nearly every message
+        if frame.opcode is Opcode.BINARY and frame.fin:
             return bytes(frame.data)
         if frame.opcode is not Opcode.CONT:
             self._decoder = codecs.getincrementaldecoder("utf-8")() if frame.opcode is Opcode.TEXT else None

@@ -48,9 +48,10 @@ class WebSocket:
     """An open connection on the server's side.
 
     One greenlet may receive while any number send; messages are never mixed. *protocol* is in its open state; what it
-    has ready goes out first. *early* are bytes that came with the request. All times are in seconds: silence for
-    *ping_interval* brings a ping (0: never), after which any byte has to come within *ping_timeout*; *close_timeout*
-    is CLOSE_TIMEOUT.
+    has ready goes out first. *max_size* is its limit on a message, in bytes. A message that begins with the byte
+    *prefix* is a piece of a stream, which ``receive`` may cut into several that begin with it. *early* are bytes that
+    came with the request. All times are in seconds: silence for *ping_interval* brings a ping (0: never), after which
+    any byte has to come within *ping_timeout*; *close_timeout* is CLOSE_TIMEOUT.
 
     ``close`` or ``abort`` has to be called in the end.
     """
@@ -75,6 +76,8 @@ class WebSocket:
         sock: socket.socket,
         protocol: ServerProtocol,
         *,
+        max_size: int,
+        prefix: bytes,
         early: bytes = b"",
         ping_interval: float = 20.0,
         ping_timeout: float = 20.0,
@@ -98,7 +101,7 @@ class WebSocket:
             ping=self._ping,
             gone=self._abort,
         )
-        self._reader = FrameReader(sock, protocol, self._keepalive, early)
+        self._reader = FrameReader(sock, protocol, self._keepalive, early=early, max_size=max_size, prefix=prefix)
         self._receive_lock = BoundedSemaphore()
         sock.settimeout(None)
         self._tcp.send_promptly()
@@ -203,11 +206,14 @@ class WebSocket:
     # Receiving
 
     def _receive_some(self) -> None:
-        frames = self._reader.read()
-        if frames is None:
+        decoded = self._reader.read()
+        if decoded is None:
             self._move(Life.CLOSED, Ending(EndingKind.PEER_VANISHED))
-        for frame in frames or ():
-            self._take_frame(frame)
+        for each in decoded or ():
+            if isinstance(each, Frame):
+                self._take_frame(each)
+            elif self._life is Life.OPEN:
+                self._messages.append(each)
         sent = self._protocol.close_sent
         if self._protocol.parser_exc is not None and sent is not None:
             self._move(Life.CLOSING, Ending(EndingKind.PROTOCOL_ERROR, sent.code, sent.reason))

@@ -40,6 +40,9 @@ class Code(enum.IntEnum):
     ERROR = 202
 
 
+STDIN_PREFIX = bytes([Code.STDIN])
+"""What messages with stdin begin with. The rest of them is stdin, so they may be cut anywhere."""
+
 _STREAMS = {Code.STDOUT: Stream.STDOUT, Code.STDERR: Stream.STDERR}
 _OUTPUT = {stream: bytes([code]) for code, stream in _STREAMS.items()}
 

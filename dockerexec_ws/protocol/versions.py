@@ -10,6 +10,10 @@ from dockerexec_ws.protocol.events import FromClient, FromServer, Sent, Stream
 class Codec(Protocol):
     """One version: how events become messages, and messages events. A module can be a codec."""
 
+    @property
+    def STDIN_PREFIX(self) -> bytes:  # noqa: N802  # a constant of the module
+        """The byte that messages with stdin begin with. The rest of them is stdin, so they may be cut anywhere."""
+
     def encode(self, event: Sent, /) -> bytes:
         """Return *event* as a message. Raises ValueError or struct.error if a number is out of range."""
 

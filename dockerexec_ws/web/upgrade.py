@@ -15,7 +15,7 @@ from dockerexec_ws.access.identity import Environ
 from dockerexec_ws.access.refusal import RefusedError
 from dockerexec_ws.net.websocket import WebSocket
 from dockerexec_ws.parser_logging import frameless_logger
-from dockerexec_ws.protocol.versions import choose
+from dockerexec_ws.protocol.versions import choose, codec_of
 from dockerexec_ws.web.carriers import Carrier
 
 _VERSION = "13"
@@ -50,7 +50,15 @@ def upgrade(
         protocol.subprotocol = handshake.subprotocol
         protocol.writes.append(response.serialize())
     sock, early = carrier.take_socket()
-    return WebSocket(sock, protocol, early=early, ping_interval=ping_interval, ping_timeout=ping_timeout)
+    return WebSocket(
+        sock,
+        protocol,
+        max_size=max_size,
+        prefix=codec_of(protocol.subprotocol).STDIN_PREFIX,
+        early=early,
+        ping_interval=ping_interval,
+        ping_timeout=ping_timeout,
+    )
 
 
 def _select_subprotocol(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:

@@ -61,7 +61,7 @@ def connect():
         listener.close()
         sockets.extend([ours, theirs])
         protocol = ServerProtocol(state=State.OPEN, max_size=1000, logger=frameless_logger)
-        return WebSocket(ours, protocol, **options), Client(theirs, ours, protocol)
+        return WebSocket(ours, protocol, max_size=1000, prefix=b"s", **options), Client(theirs, ours, protocol)
 
     yield connect
     for sock in sockets:

@@ -110,7 +110,7 @@ def test_many_messages_that_unfold_cost_bounded_memory():
     with ours, theirs:
         protocol = ServerProtocol(state=State.OPEN)
         protocol.extensions = [ServerPerMessageDeflateFactory().process_request_params([], [])[1]]
-        websocket = WebSocket(ours, protocol)
+        websocket = WebSocket(ours, protocol, max_size=2**20, prefix=b"s")
         sender = gevent.spawn(theirs.sendall, compressed_frame(bytes(1024 * 1024)) * 100)
         held = len(websocket.receive())
         websocket.abort()  # from here on only data that was read before is received
