@@ -148,7 +148,7 @@ class WebSocket:
 
     def send_soon(self, message: bytes) -> None:
         """Send one message, after what is being sent, without waiting. Does nothing if the connection is not open."""
-        if self._life is Life.OPEN:
+        if self._life is Life.OPEN and not self._outbox.send_at_once([message]):
             self._outbox.put(message)
             self._outbox.owe(1)
             self._outbox.flush_soon()
