@@ -13,7 +13,9 @@ import gevent
 import requests
 from docker.utils import kwargs_from_env
 from requests.utils import get_environ_proxies
+from urllib3.exceptions import HTTPError
 
+from dockerexec_ws.engine.api_requests import ApiError, ApiRequests
 from dockerexec_ws.engine.stream import HijackedStream
 from dockerexec_ws.engine.unreachable import is_out_of_descriptors, out_of_descriptors, why_unreachable
 from dockerexec_ws.errors import (
@@ -131,11 +133,12 @@ class Engine:
                 self.api = _Api(
                     options.get("base_url", self.address),
                     version="auto",
-                    # This bounds each single read. Ours bounds the whole answer, and expires first.
                     timeout=timeout + 1,  # type: ignore[arg-type]  # whole seconds in its types only
                     tls=options.get("tls", False),
                     max_pool_size=connections,
                 )
+                # This timeout bounds each single read. Ours bounds the whole answer, and expires first.
+                self._requests = ApiRequests(self.api, timeout + 1)
         except (docker.errors.TLSParameterError, ValueError) as error:
             raise SettingsError(
                 f"the engine's address or TLS settings are wrong ({error}). Check the address, DOCKER_TLS_VERIFY and "
@@ -220,17 +223,14 @@ class Engine:
             data["DetachKeys"] = "ctrl-@,ctrl-^,ctrl-@,ctrl-_,ctrl-@,ctrl-^,ctrl-@,ctrl-_"
         if size is not None and self.sizes_at_create:
             data["ConsoleSize"] = list(size)
-        # docker-py's exec_create has no parameter for ConsoleSize, but APIClient is a requests.Session.
-        url = f"{self.api.base_url}/v{self.api.api_version}/containers/{quote(container, safe='')}/exec"
         with self._request():
-            response = self.api.post(url, json=data, timeout=self.timeout + 1)
             try:
-                response.raise_for_status()
-            except requests.exceptions.HTTPError as error:
-                if response.status_code == HTTPStatus.NOT_FOUND:
+                answer = self._requests.ask("POST", f"/containers/{quote(container, safe='')}/exec", data)
+            except ApiError as error:
+                if error.status == HTTPStatus.NOT_FOUND:
                     raise ContainerNotFoundError("the container does not exist any longer") from error
-                docker.errors.create_api_error_from_http_exception(error)
-            return str(response.json()["Id"])
+                raise
+            return str(answer["Id"])
 
     @property
     def sizes_at_create(self) -> bool:
@@ -243,7 +243,8 @@ class Engine:
         Raises EngineUnavailableError, EngineError.
         """
         with self._request():
-            return HijackedStream(self.api.exec_start(exec_id, tty=tty, socket=True), self.timeout)
+            answer = self._requests.hijack(f"/exec/{exec_id}/start", {"Tty": tty, "Detach": False})
+            return HijackedStream(answer, self.timeout)
 
     def exec_state(self, exec_id: str) -> ExecState:
         """Return the state of an exec (API: GET /exec/(id)/json).
@@ -251,7 +252,7 @@ class Engine:
         Raises EngineUnavailableError, EngineError (the engine forgets an exec some time after its end).
         """
         with self._request():
-            answer = self.api.exec_inspect(exec_id)
+            answer = self._requests.ask("GET", f"/exec/{exec_id}/json")
             container = answer.get("ContainerID", "")
             return ExecState(container, answer["Running"], answer["ExitCode"], answer.get("Pid") or 0)
 
@@ -261,7 +262,7 @@ class Engine:
         Raises EngineUnavailableError, EngineError (the exec may not have started yet).
         """
         with self._request():
-            self.api.exec_resize(exec_id, height=rows, width=columns)
+            self._requests.ask("POST", f"/exec/{exec_id}/resize?h={rows}&w={columns}")
 
     @contextlib.contextmanager
     def _request(self) -> Iterator[None]:
@@ -272,7 +273,7 @@ class Engine:
                 yield
         except docker.errors.APIError as error:
             raise EngineError(str(error.explanation or error).strip()) from error
-        except (requests.exceptions.RequestException, docker.errors.DockerException, OSError) as error:
+        except (HTTPError, requests.exceptions.RequestException, docker.errors.DockerException, OSError) as error:
             if is_out_of_descriptors(error):
                 raise EngineUnavailableError(out_of_descriptors()) from error
             raise EngineUnavailableError("the Docker Engine does not answer") from error

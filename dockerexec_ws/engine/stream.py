@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
+from urllib3 import BaseHTTPResponse
+
 from dockerexec_ws.errors import EngineUnavailableError, NoUpgradeError
 from dockerexec_ws.net.buffers import READ_SIZE, ReadBuffer, buffered
 from dockerexec_ws.net.pacing import Pacer
@@ -20,34 +22,34 @@ _LONGEST_INTERVAL = 32767  # seconds; the kernel's limit
 
 
 class HijackedStream:
-    """The stream of an exec. *raw* is what docker-py's ``exec_start(socket=True)`` returned.
+    """The stream of an exec. *answer* is the head of the engine's answer to its start, which owns the connection.
 
     One greenlet may read while another writes. ``read`` and ``write`` raise EngineUnavailableError if the engine breaks
     off the connection, or if its machine has not acknowledged anything for *timeout* seconds.
     """
 
-    def __init__(self, raw: Any, timeout: float) -> None:
-        # docker-py returns the socket below the response's buffered reader. The reader still holds the bytes that
-        # arrived together with the response's head (docker-py issues 425, 3332).
-        self._response = raw._response
-        status = self._response.status_code
-        if status != HTTPStatus.SWITCHING_PROTOCOLS:
-            self._response.close()
+    def __init__(self, answer: BaseHTTPResponse, timeout: float) -> None:
+        self._response: BaseHTTPResponse | None = answer
+        if answer.status != HTTPStatus.SWITCHING_PROTOCOLS:
+            answer.close()
             raise NoUpgradeError(
-                f"the engine answered {status} instead of 101: a proxy before the engine does not pass on upgrades "
-                "(docker exec fails there, too)"
+                f"the engine answered {answer.status} instead of 101: a proxy before the engine does not pass on "
+                "upgrades (docker exec fails there, too)"
             )
-        self.ends_at_half_close = "nginx" in self._response.headers.get("Server", "").lower()
+        self.ends_at_half_close = "nginx" in answer.headers.get("Server", "").lower()
         """Whether a half-close ends the output as well: nginx then closes both directions."""
-        self._socket: socket.socket = getattr(raw, "_sock") if isinstance(raw, socket.SocketIO) else raw  # noqa: B009
+        # The response's buffered reader holds the bytes that arrived together with the head, and it has the socket
+        # (docker-py issues 425, 3332). There is no public way to either.
+        reader: Any = answer._fp.fp  # type: ignore[attr-defined]
+        self._socket: socket.socket = reader.raw._sock
         try:
-            self._early = buffered(self._response.raw._fp.fp, self._socket)
+            self._early = buffered(reader, self._socket)
             if not isinstance(self._socket, ssl.SSLSocket):
                 # Closing the response would close the socket. With a duplicate, its 25 kB of memory can be freed.
                 self._socket = self._socket.dup()
-                self._response.close()
+                answer.close()
                 self._response = None
-            # docker-py's timeout is for answers, but a session may be silent for days.
+            # The timeout of the request is for answers, but a session may be silent for days.
             self._socket.settimeout(None)
             if self._socket.family in (socket.AF_INET, socket.AF_INET6):
                 notice_vanishing(self._socket, timeout)
