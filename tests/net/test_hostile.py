@@ -74,7 +74,8 @@ REFUSALS = {
     b"There is nothing at this path. Check the URL.\n",
     b"Authentication is needed.\n",
     b"Too many failed authentications. Try again later.\n",
-    b"This server is not known by that host name. The server's operator can allow it with --allow-host.\n",
+    b"This server is not known by that host name. A proxy in front of it has to pass on the Host header (nginx: "
+    b"proxy_set_header Host $http_host). The server's operator can allow other names with --allow-host.\n",
     b"This path answers only GET and HEAD requests.\n",
     f"{UNBUILT}\n".encode(),
 }

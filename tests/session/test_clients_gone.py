@@ -60,9 +60,12 @@ def test_any_byte_is_a_sign_of_life(serve):
 @pytest.mark.parametrize("size", [1_000, 30_000_000])
 def test_an_honest_slow_reader_is_never_cut(serve, size):
     """Pings wait behind unread output, in the server's buffers or in the peer's."""
-    server = serve(ping_interval=0.2, ping_timeout=0.2)
-    script = f"head -c {size} /dev/zero; read"
+    server = serve(ping_interval=0.5, ping_timeout=0.5)
+    script = f"echo up >&2; read; head -c {size} /dev/zero; read"
     with Peer(server.url, "bash", "-c", script, receive_buffer=65536).ready() as peer:
+        # Until there is output, a silent client counts as gone, and the start of a process may take long.
+        peer.until(b"up")
+        peer.stdin(b"\n")
         gevent.sleep(2)
         peer.stdin(b"\n")
         gevent.sleep(1)
