@@ -1,9 +1,12 @@
 """The sdist, and the wheel that is built from it."""
 
 import email
+import gzip
+import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +21,7 @@ import dockerexec_ws
 
 ROOT = pathlib.Path(__file__).parent.parent
 LIBRARIES = "dockerexec_ws/page/vendor/"
+COMPRESSED = "dockerexec_ws/page/compressed/"
 
 needs_npm = pytest.mark.skipif(not shutil.which("npm"), reason="there is no npm: install Node.js with npm")
 
@@ -108,7 +112,7 @@ def test_the_wheel_has_every_module_the_page_the_script_and_the_type_marker(whee
     expected = own_files(source)
     assert {"dockerexec_ws/page/index.html", "dockerexec_ws/page/page.js", "dockerexec_ws/page/page.css"} <= expected
     assert "dockerexec_ws/engine/kill/kill.sh" in expected
-    assert {name for name in files_of(wheel) if not name.startswith(LIBRARIES)} == expected
+    assert {name for name in files_of(wheel) if not name.startswith((LIBRARIES, COMPRESSED))} == expected
 
 
 @needs_npm
@@ -116,13 +120,31 @@ def test_the_wheel_has_the_locked_libraries_of_the_page_each_with_its_licence(wh
     packages = json.loads((ROOT / "dockerexec_ws/page/package.json").read_text())["dependencies"]
     names = {name.rpartition("/")[2] for name in packages}
     files = {f"{name}{suffix}" for name in names for suffix in (".mjs", ".LICENSE")}
-    assert {name for name in files_of(wheel) if name.startswith(LIBRARIES)} == {
-        LIBRARIES + name for name in files | {"xterm.css"}
-    }
+    found = {name: without_hash(name) for name in files_of(wheel) if name.startswith(LIBRARIES)}
+    assert sorted(found.values()) == sorted(LIBRARIES + name for name in files | {"xterm.css"})
     with zipfile.ZipFile(wheel) as archive:
         for name in names:
-            assert b"export{" in archive.read(f"{LIBRARIES}{name}.mjs")
+            (module,) = (path for path, plain in found.items() if plain == f"{LIBRARIES}{name}.mjs")
+            assert b"export{" in archive.read(module)
             assert b"Permission is hereby granted" in archive.read(f"{LIBRARIES}{name}.LICENSE")
+
+
+def without_hash(name):
+    return re.sub(r"\.[0-9a-f]{8}(\.m?js|\.css)$", r"\1", name)
+
+
+@needs_npm
+def test_a_first_visit_of_the_page_is_small(wheel):
+    """Each file that a browser loads is in the wheel in two compressed forms, which a server sends as they are."""
+    with zipfile.ZipFile(wheel) as archive:
+        page = {name: archive.read(name) for name in archive.namelist() if "/page/" in name}
+    loaded = [data for name, data in page.items() if name.endswith((".js", ".mjs", ".css", ".svg"))]
+    for suffix, unfold in ((".br", None), (".gz", gzip.decompress)):
+        forms = [page.pop(f"{COMPRESSED}{hashlib.sha256(data).hexdigest()[:32]}{suffix}") for data in loaded]
+        if unfold is not None:
+            assert [unfold(form) for form in forms] == loaded
+        assert sum(map(len, forms)) + len(page["dockerexec_ws/page/index.html"]) < 200_000
+    assert not [name for name in page if name.startswith(COMPRESSED)]  # for no other file
 
 
 def test_the_sdist_has_what_the_page_is_built_of_and_not_the_result(built, source):
@@ -131,7 +153,7 @@ def test_the_sdist_has_what_the_page_is_built_of_and_not_the_result(built, sourc
         found = {name.partition("/")[2] for name in sdist.getnames() if "/dockerexec_ws/page/" in name}
     wanted = {"index.html", "page.js", "page.css", "package.json", "package-lock.json"}
     assert {f"dockerexec_ws/page/{name}" for name in wanted} <= found
-    assert not [name for name in found if name.startswith(LIBRARIES)]
+    assert not [name for name in found if name.startswith((LIBRARIES, COMPRESSED))]
 
 
 def test_the_libraries_are_locked_to_one_content_each_and_to_no_registry():
@@ -156,9 +178,10 @@ def without_npm(folder):
 
 def test_without_npm_all_but_the_page_is_built_which_is_said(source, tmp_path):
     # What a former build may have left here must not get in.
-    stale = source / "build/lib" / LIBRARIES
-    stale.mkdir(parents=True)
-    (stale / "stale.mjs").touch()
+    for folder in (LIBRARIES, COMPRESSED):
+        stale = source / "build/lib" / folder
+        stale.mkdir(parents=True, exist_ok=True)
+        (stale / "stale.mjs").touch()
     command = [sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path, "."]
     said = run(*command, cwd=source, PATH=without_npm(tmp_path / "bin"))
     assert "the browser page is left out, and everything else works: npm was not found; install" in said
@@ -191,13 +214,14 @@ def test_an_editable_installation_has_the_libraries_in_the_sources(source, tmp_p
     (stale / "stale.mjs").touch()
     try:
         run(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--editable", ".", cwd=source)
-        names = {path.name for path in stale.iterdir()}
+        names = {without_hash(path.name) for path in stale.iterdir()}
         assert {"xterm.mjs", "xterm.css", "xterm.LICENSE"} <= names
         assert "stale.mjs" not in names
         listed = run("git", "-C", ROOT, "check-ignore", LIBRARIES + "xterm.mjs", cwd=ROOT)
         assert listed.strip() == LIBRARIES + "xterm.mjs"
     finally:
         shutil.rmtree(stale)
+        shutil.rmtree(source / COMPRESSED, ignore_errors=True)
 
 
 def test_the_metadata(wheel):

@@ -2,12 +2,12 @@
 
 import { claimedControl } from "./input_method.js";
 import { searchColours, terminalTheme, watchTheme } from "./theme.js";
-import { FitAddon } from "./vendor/addon-fit.mjs";
-import { SearchAddon } from "./vendor/addon-search.mjs";
-import { Unicode11Addon } from "./vendor/addon-unicode11.mjs";
-import { WebLinksAddon } from "./vendor/addon-web-links.mjs";
-import { WebglAddon } from "./vendor/addon-webgl.mjs";
-import { Terminal } from "./vendor/xterm.mjs";
+import { FitAddon } from "./vendor/addon-fit.2d87e1bd.mjs";
+import { SearchAddon } from "./vendor/addon-search.3ea90162.mjs";
+import { Unicode11Addon } from "./vendor/addon-unicode11.37bb2d57.mjs";
+import { WebLinksAddon } from "./vendor/addon-web-links.cce9cc19.mjs";
+import { WebglAddon } from "./vendor/addon-webgl.5ac2cbbb.mjs";
+import { Terminal } from "./vendor/xterm.b336ec65.mjs";
 
 const SCROLLBACK = 10_000; // lines: about 20 MB with wide ones
 const FONT_SIZE = { smallest: 8, first: 14, largest: 32 }; // pixels

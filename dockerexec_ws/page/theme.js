@@ -2,7 +2,7 @@
 
 const ANSI = ["black", "red", "green", "yellow", "blue", "magenta", "cyan", "white"];
 
-/** @returns {import("./vendor/xterm.mjs").ITheme} */
+/** @returns {import("@xterm/xterm").ITheme} */
 export function terminalTheme() {
   const normal = ANSI.map((name) => [name, colour(`--ansi-${name}`)]);
   const bright = ANSI.map((name) => [
@@ -19,7 +19,7 @@ export function terminalTheme() {
   };
 }
 
-/** @returns {import("./vendor/addon-search.mjs").ISearchDecorationOptions} */
+/** @returns {import("@xterm/addon-search").ISearchDecorationOptions} */
 export function searchColours() {
   return {
     matchBackground: colour("--match"),

@@ -1,6 +1,5 @@
 """The page that a browser gets at the server's URL: a terminal, and the files it is made of."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from urllib.parse import parse_qsl, quote
 
 from dockerexec_ws.access.identity import Environ
 from dockerexec_ws.access.refusal import RefusedError
+from dockerexec_ws.web.page_file import TYPES, PageFile
 from dockerexec_ws.web.paths import ASSETS
 
 POLICY = f"{ASSETS}policy.json"
@@ -20,13 +20,6 @@ UNBUILT = (
 )
 
 _FOLDER = Path(__file__).parent.parent / "page"
-_TYPES = {
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".LICENSE": "text/plain; charset=utf-8",
-    ".mjs": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-}
 _CONTENT_SECURITY_POLICY = "; ".join(
     [
         "default-src 'none'",
@@ -68,9 +61,11 @@ class Page:
         libraries = list(_FOLDER.glob("vendor/*"))
         self.is_built = bool(libraries)
         """Whether the page's libraries are installed."""
-        paths = [path for path in [*_FOLDER.iterdir(), *libraries] if path.suffix in _TYPES]
+        paths = [path for path in [*_FOLDER.iterdir(), *libraries] if path.suffix in TYPES]
         # Names from clients are looked up in this mapping. They never reach the file system.
-        self._files = {ASSETS + path.relative_to(_FOLDER).as_posix(): _File(path) for path in paths}
+        self._files = {
+            ASSETS + path.relative_to(_FOLDER).as_posix(): PageFile(path, _FOLDER / "compressed") for path in paths
+        }
 
     def answer(self, below: str, environ: Environ) -> Answer:
         """Answer a request for the path *below* the application's. Raises RefusedError: 404, 503."""
@@ -81,11 +76,15 @@ class Page:
             raise RefusedError(503, UNBUILT, [("Cache-Control", "no-store")])
         if file is None:
             return self._html_answer(below, environ)
-        headers = [("ETag", file.etag), ("Cache-Control", "no-cache"), *_ALWAYS]
+        coding = file.coding(environ.get("HTTP_ACCEPT_ENCODING", ""))
+        etag = file.etag(coding)
+        headers = [("ETag", etag), ("Cache-Control", file.cache_control), ("Vary", "Accept-Encoding"), *_ALWAYS]
         known = environ.get("HTTP_IF_NONE_MATCH", "")
-        if known.strip() == "*" or file.etag in [tag.strip().removeprefix("W/") for tag in known.split(",")]:
+        if known.strip() == "*" or etag in [tag.strip().removeprefix("W/") for tag in known.split(",")]:
             return Answer("304 Not Modified", headers, b"")
-        return _answer(file.type, headers, file.data)
+        if coding:
+            headers.append(("Content-Encoding", coding))
+        return _answer(file.type, headers, file.data(coding))
 
     def _html_answer(self, below: str, environ: Environ) -> Answer:
         # The addresses are relative to the folder of the page's URL: behind a proxy, the path may have a prefix.
@@ -98,13 +97,6 @@ class Page:
             *_ALWAYS,
         ]
         return _answer("text/html; charset=utf-8", headers, self._html.replace("{{assets}}", assets).encode())
-
-
-class _File:
-    def __init__(self, path: Path) -> None:
-        self.data = path.read_bytes()
-        self.type = _TYPES[path.suffix]
-        self.etag = f'"{hashlib.sha256(self.data).hexdigest()[:32]}"'
 
 
 def policy_answer(offer: Mapping[str, object]) -> Answer:

@@ -1,6 +1,7 @@
 """The page's scripts and styles: their types (JSDoc) and their form, as mypy and ruff check the rest."""
 
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -34,11 +35,13 @@ def check(packages, program, *arguments, cwd):
 @pytest.fixture
 def sources(packages, tmp_path):
     """A copy of the page's sources in which declarations stand for the libraries, which come without."""
-    copy = shutil.copytree(PAGE, tmp_path / "page", ignore=shutil.ignore_patterns("vendor"))
+    copy = shutil.copytree(PAGE, tmp_path / "page", ignore=shutil.ignore_patterns("vendor", "compressed"))
     (copy / "node_modules").symlink_to(packages)
     (copy / "vendor").mkdir()
-    for folder in (packages / "@xterm").iterdir():
-        (copy / "vendor" / f"{folder.name}.d.mts").write_text(f'export * from "@xterm/{folder.name}";\n')
+    imported = re.findall(r'"\./(vendor/([\w-]+)\.\w+)\.mjs"', (copy / "terminal.js").read_text())
+    for path, name in imported:
+        (copy / f"{path}.d.mts").write_text(f'export * from "@xterm/{name}";\n')
+    (copy / "vendor/xterm.d.mts").write_text('export * from "@xterm/xterm";\n')
     return copy
 
 

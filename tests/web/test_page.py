@@ -152,7 +152,7 @@ def test_a_hyphen_is_no_container(serve, own_container):
 def folder(tmp_path, monkeypatch):
     """A copy of the page's folder without the libraries."""
     copy = tmp_path / "page"
-    shutil.copytree(SOURCES, copy, ignore=shutil.ignore_patterns("vendor"))
+    shutil.copytree(SOURCES, copy, ignore=shutil.ignore_patterns("vendor", "compressed"))
     monkeypatch.setattr(page_module, "_FOLDER", copy)
     return copy
 
