@@ -1,4 +1,4 @@
-"""Flow control with a client built as the original's, and a process: no order of their moves makes them deadlock."""
+"""Flow control between a model of the original's client and a process: no order of their moves leads to a deadlock."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -11,20 +11,21 @@ from dockerexec_ws.protocol.flow import FlowControl
 from dockerexec_ws.protocol.v1 import Code
 from tests.protocol.test_flow import MIB, sizes
 
-CLIENT_LIMIT = 8 * MIB  # of the client's client.js, MAX_OUTSTANDING_BYTES
-STDIN_LIMIT = 8 * MIB  # above it the session does not read from the client
-OUTPUT_LIMIT = 8 * MIB  # above it the process cannot write
+CLIENT_LIMIT = 8 * MIB  # MAX_OUTSTANDING_BYTES in the client's client.js
+STDIN_LIMIT = 8 * MIB  # above this the session does not read from the client
+OUTPUT_LIMIT = 8 * MIB  # above this the process cannot write
 
 PAUSE, RESUME, END = ((code, 0, 1) for code in (Code.PAUSE, Code.RESUME, Code.END))
 
 
 @dataclass
 class Conversation:
-    """A client built as the original's, a session around FlowControl, and a process; a step is a move of one of them.
+    """A model of the original's client, a session around FlowControl, and a process. Each step moves one of them.
 
-    What is under way is a code, the bytes after it, and the bytes with it: the client counts both. An upload is stdin
-    in messages of at most *line* bytes each, that go together. The process writes *echo* bytes for each byte it takes
-    (1: it is cat) and *output* bytes of its own, and does nothing while there is no room for its output.
+    A message in transit is a tuple: its code, the number of payload bytes, and the number with the codes, which the
+    client counts. An upload is stdin in messages of at most *line* bytes, sent together. The process writes *echo*
+    bytes for each byte that it takes (1 makes it cat), and *output* bytes of its own. It stops while there is no room
+    for its output.
     """
 
     uploads: list[int]
@@ -46,7 +47,7 @@ class Conversation:
         self.ended = False  # END was read
         self.unsent_output = 0
 
-    # Each step returns whether there was anything to do.
+    # Each step returns whether it could do anything.
 
     def user_writes(self):
         if not self.unwritten:
@@ -75,7 +76,7 @@ class Conversation:
             return False
         code, *_ = self.to_client.popleft()
         if code is Code.STDOUT:
-            # The worst that the client's user can do: no write to stdout finds room.
+            # The worst case for a client's user: no write to stdout finds room.
             self.queue.append(PAUSE)
             self.client_draining = True
         else:
@@ -142,9 +143,9 @@ STEPS = (
 
 
 def run(conversation, orders):
-    """Make steps until none can be made: always the first possible one of the order, each order for so many steps.
+    """Take steps until none is possible. Each order lasts for its number of steps; its first possible step is taken.
 
-    The last order stays: with one that puts a side last the others go as far as they get without it.
+    The last order stays in force. If it puts one side last, the others go as far as they can without that side.
     """
     for order, count in orders:
         for _ in range(count):
@@ -177,7 +178,7 @@ def steps(conversation, *steps):
 
 
 def conversation_with_output_held(**options):
-    """The client's user has not read what came first, and the client has said so; nothing was uploaded yet."""
+    """The client's user has not read the first output, so the client has paused. Nothing was uploaded yet."""
     conversation = Conversation(output=16 * MIB, portion=16 * MIB, **options)
     steps(
         conversation,
@@ -197,7 +198,7 @@ def conversation_with_output_held(**options):
     [([4 * MIB - 1, 4 * MIB], 16 * MIB), ([3_800_000, 3_900_000], 10), ([2_200_000, 2_200_000], 1)],
 )
 def test_no_deadlock_when_the_client_pauses_itself_while_output_is_held(uploads, line):
-    """The client counts the codes: up to half of the 8 MiB that it sends before it pauses is no stdin."""
+    """The client counts the codes, too, so that up to half of the 8 MiB before its pause is not stdin."""
     conversation = conversation_with_output_held(uploads=uploads, line=line, echo=0)
     steps(
         conversation,
@@ -214,7 +215,7 @@ def test_no_deadlock_when_the_client_pauses_itself_while_output_is_held(uploads,
 
 
 def test_the_model_can_show_a_deadlock(monkeypatch):
-    """A server that obeys every 101 is known to hang with that client."""
+    """A server that obeys every 101 is known to hang with the original's client."""
     monkeypatch.setattr(FlowControl, "output_held", property(lambda flow: flow._peer_paused))
     conversation = conversation_with_output_held(uploads=[16 * MIB - 1] * 2)
     steps(

@@ -25,19 +25,19 @@ def frame(stream, data):
 
 
 def pieces(data, cuts):
-    """Split *data* at these positions; equal ones give empty pieces."""
+    """Split *data* at these positions; equal positions give empty pieces."""
     positions = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
     return [data[start:end] for start, end in itertools.pairwise(positions)]
 
 
 def joined(runs):
-    """The runs with adjacent ones of one stream made one, and empty ones left out."""
+    """Merge adjacent runs of the same stream, and leave out empty runs."""
     groups = itertools.groupby(((code, data) for code, data in runs if data), key=lambda run: run[0])
     return [(code, b"".join(data for _, data in group)) for code, group in groups]
 
 
 def feed(demultiplexer, data):
-    """What the demultiplexer makes of *data*, each run's parts as one."""
+    """Return the demultiplexer's runs for *data*, with the parts of each run joined."""
     return [(code, b"".join(parts)) for code, parts in demultiplexer.feed(data)]
 
 
@@ -59,7 +59,7 @@ def test_any_split_gives_the_same_runs(frames, cuts):
 @given(frames, cuts)
 def test_no_byte_of_a_frame_waits_for_the_next_one(frames, cuts):
     stream = b"".join(frame(*each) for each in frames)
-    # Whose payload byte stands at each place of the stream; None for a header's.
+    # The stream of the payload byte at each position; None for a header's byte.
     owners = [owner for number, data in frames for owner in [None] * 8 + [CODES[number]] * len(data)]
     demultiplexer = StreamDemultiplexer()
     position = 0

@@ -1,4 +1,4 @@
-"""The rules of flow control; all that flows is sizes in bytes."""
+"""The rules of flow control. Only sizes in bytes are passed around."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,7 +7,7 @@ from dockerexec_ws.protocol.flow import FlowControl
 
 MIB = 1024 * 1024
 
-# Around every limit of both sides; 16 MiB is the message limit.
+# Sizes around every limit of both sides; 16 MiB is the message limit.
 SIZES = [0, 1, 1000, MIB, 4 * MIB - 1, 4 * MIB, 4 * MIB + 1, 8 * MIB - 1, 8 * MIB, 8 * MIB + 1, 16 * MIB - 1]
 sizes = st.sampled_from(SIZES) | st.integers(1, 16 * MIB - 1)
 
@@ -15,7 +15,7 @@ sizes = st.sampled_from(SIZES) | st.integers(1, 16 * MIB - 1)
 @settings(deadline=None)
 @given(st.lists(st.tuples(sizes, st.integers(1, 16 * MIB)), max_size=12))
 def test_100_and_101_come_when_due(rounds):
-    """Each round receives one message and takes up to so many bytes; at the end all is taken."""
+    """Each round receives one message and takes up to a number of bytes. At the end all bytes are taken."""
     flow = FlowControl()
     pending = since_resume = 0
     stalled = False
@@ -35,7 +35,7 @@ def test_100_and_101_come_when_due(rounds):
             stalled = True
         assert flow.stdin_stalled == stalled
         assert flow.stdin_pending == pending
-        # Else what a client sends that waits for no 100 piles up without a bound.
+        # Otherwise a client that does not wait for the 100 could fill memory without a bound.
         assert stalled or pending <= 4 * MIB
         take(min(taken, pending))
     take(pending)
@@ -70,7 +70,7 @@ def test_output_is_not_held_while_stdin_is_stalled():
     assert flow.output_held
     assert flow.stdin_received(16 * MIB)
     assert not flow.output_held
-    flow.peer_paused()  # another one changes nothing
+    flow.peer_paused()  # another pause changes nothing
     assert not flow.output_held
     assert flow.stdin_taken(16 * MIB)
     assert flow.output_held

@@ -1,4 +1,4 @@
-"""What a client's terminal is."""
+"""The definition of a client's terminal."""
 
 import pytest
 

@@ -13,9 +13,9 @@
   - ``error``, with ``text``
   - ``resume``, ``pause``, ``end`` and ``shutdown``
   - ``unknown``, with ``code`` (null for an empty message): the receiver ignores it
-  - ``malformed``: the receiver does not take a value from it. What it says about it is its own affair.
+  - ``malformed``: the receiver does not take a value from it. It may report the message in any words.
 
-- ``only``: "read" if the bytes have this meaning, but nobody writes the meaning as these bytes.
+- ``only``: "read" if these bytes have this meaning, but no sender writes the meaning as these bytes.
 
 A receiver of that direction reads ``message`` as ``event``. A sender writes ``event`` as ``message``, except for
 ``unknown``, ``malformed``, and examples with ``only``.

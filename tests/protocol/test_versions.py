@@ -8,7 +8,7 @@ V2 = "dockerexec.v2"
 
 @pytest.fixture
 def codec(monkeypatch):
-    """A second version, which is one more entry of the table."""
+    """A second version, added as one entry in the table."""
     codec = object()
     monkeypatch.setitem(versions.VERSIONS, V2, codec)
     return codec
