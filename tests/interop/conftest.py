@@ -24,7 +24,7 @@ def npm_packages():
 
 
 class Node:
-    """A running script of this folder; it takes its options as JSON and tells events as JSON lines."""
+    """A running script of this folder; it takes options as JSON and reports events as JSON lines."""
 
     def __init__(self, process):
         self.process = process
@@ -35,19 +35,19 @@ class Node:
         self.process.stdin.flush()
 
     def event(self):
-        """The next event the script tells; it must not have ended."""
+        """Return the script's next event; the script must not have ended."""
         line = self.process.stdout.readline()
         assert line, f"the script ended with {self.process.wait()}"
         return json.loads(line)
 
     def events(self):
-        """All further events, until the script ends."""
+        """Return all further events, until the script ends."""
         return [json.loads(line) for line in self.process.stdout]
 
 
 @pytest.fixture
 def run_node(npm_packages):
-    """A function that starts a script of this folder; what still runs at the end is killed."""
+    """A function that starts a script of this folder; scripts that still run at the end are killed."""
     with contextlib.ExitStack() as stack:
 
         def start(script, **options):

@@ -1,4 +1,4 @@
-"""The two servers of the parity tests behind one interface, and the peer that notes what they send."""
+"""The two servers of the parity tests behind one interface, and the peer that records their messages."""
 
 import contextlib
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ def exited(code):
 
 
 class Containing:
-    """Equal to all bytes with *part* in them: for text that the container runtime words."""
+    """Equal to all bytes that contain *part*, for text that comes from the container runtime."""
 
     def __init__(self, part):
         self.part = part
@@ -65,7 +65,7 @@ class Recorder(Peer):
         return False
 
     def pong(self):
-        """Wait for the pong to a ping; returns the messages that came before it."""
+        """Wait for the pong to a ping; return the messages that came before it."""
         self.protocol.send_ping(b"")
         self._flush()
         frames = []
@@ -105,7 +105,7 @@ class Here:
         self._server.close()
 
     def events(self, count):
-        """The first *count* events of the server object."""
+        """Return the first *count* events of the server object."""
         wait_until(lambda: len(self._events) >= count)
         return self._events[:count]
 

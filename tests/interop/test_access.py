@@ -1,4 +1,4 @@
-"""The original's client, unchanged, against a server that asks who is there: its options can carry a token."""
+"""The original's client, unchanged, against a server with authentication: its options can carry a token."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from dockerexec_ws.access.token_file import new_token
 
 @pytest.fixture
 def connect(serve, run_node, tmp_path):
-    """A function that starts the client with headers of its own; and the token that gets it in."""
+    """A function that starts the client with additional headers, and the token that the server accepts."""
     token, line = new_token("somebody")
     (tmp_path / "tokens").write_text(f"{line}\n")
     server = serve(token_file=tmp_path / "tokens")

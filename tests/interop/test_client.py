@@ -22,7 +22,7 @@ def connect(server, run_node):
 
 @pytest.fixture
 def upload(tmp_path):
-    """A function that makes a file of random bytes; returns its path and what the client reports for such bytes."""
+    """A function that makes a file of random bytes; returns its path and the client's report for these bytes."""
 
     def make(size):
         data = os.urandom(size)
@@ -34,7 +34,7 @@ def upload(tmp_path):
 
 
 def text(events, stream="stdout"):
-    """What came on *stream* in *events*."""
+    """Return the text that came on *stream* in *events*."""
     return "".join(event["text"] for event in events if event["event"] == stream)
 
 
@@ -46,7 +46,7 @@ def until(client, wanted):
 
 
 def outcome(events):
-    """The events but for the streams and the end."""
+    """Return the events except those of the streams and the end."""
     return [tuple(event.values()) for event in events if event["event"] not in ("stdout", "stderr", "end")]
 
 
@@ -112,7 +112,7 @@ def test_session_limit(serve, connect):
 
 
 def test_one_large_message_then_end(connect, upload):
-    """Above 8 MiB outstanding the client stops until a 100 comes, before it sends the end."""
+    """Above 8 MiB outstanding the client waits for a 100 before it sends the end."""
     path, report = upload(8 * MIB + 1)
     client = connect("bash", "-c", "tee >(wc -c >&2) | sha256sum")
     client.tell(file=path)
@@ -142,7 +142,7 @@ def test_through_cat(connect, upload):
 
 
 def test_process_exits_while_the_client_does_not_read(connect, container, docker_api):
-    """The client pauses the server after some messages; the rest comes when it reads, and then the exit code."""
+    """The client pauses the server after some messages. The rest and the exit code come once it reads."""
     size = 4 * MIB
     client = connect("bash", "-c", f"echo running >&2; head -c {size} /dev/zero; exit 3", reading=False)
     assert client.event() == {"event": "stderr", "text": "running\n"}
@@ -163,7 +163,7 @@ def test_resize(connect):
 
 
 def test_resize_without_a_tty(connect):
-    """The client itself refuses that: the message goes out by its own way to send any message."""
+    """The client refuses this resize, so the test sends the message through the client's method for any message."""
     client = connect("cat")
     client.tell(message=[50, "\x18\x00\x50\x00"])
     client.tell(write="goes on")

@@ -24,7 +24,7 @@ def test_streams_and_exit_code(original):
 
 
 def test_a_terminal(original):
-    """Its stdin stays open: the original loses the output when it ends."""
+    """The command's stdin stays open, because the original loses the output when stdin ends."""
     with start(original.url, "--tty", "--", "sh", "-c", "tty; read line; exit 4") as client:
         assert client.stdout.readline().startswith(b"/dev/pts/")
         client.stdin.write(b"\n")

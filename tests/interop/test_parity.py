@@ -1,7 +1,8 @@
 """One list of scenarios against the original server and this one, over the wire.
 
-Both have to do what ``here`` says, but for what ``original`` says, with the reason. A scenario without ``original``
-differs at most in the end of the connection: the original has no close handshake, and its clients see 1006.
+Both servers have to do what ``here`` says. Where the original differs, ``original`` says how and ``reason`` says why.
+A scenario without ``original`` differs at most in the end of the connection: the original has no close handshake, and
+its clients see 1006.
 """
 
 import contextlib
@@ -53,9 +54,9 @@ def original(run_node, docker_api, docker_host, original_container):
 
 @dataclass(frozen=True)
 class Scenario:
-    """*run* gets one of the servers, started with *options*; what it returns has to equal *here* or *original*.
+    """*run* gets one of the servers, started with *options*. Its result has to equal *here* or *original*.
 
-    Where there is an *original*, *reason* says why this server does not do the same.
+    If there is an *original*, *reason* says why this server does not do the same.
     """
 
     name: str
@@ -74,9 +75,9 @@ class Scenario:
 
 
 def session(*argv, steps=(), early=(), **options):
-    """A run of one session. Each step, after the server's ready, is a message or a function of the peer.
+    """Make a run of one session. After the server's ready, each step is a message or a function of the peer.
 
-    The messages *early* go in one piece with the request: sent after it, a slow machine could make them late.
+    The messages *early* are sent in one piece with the request, because a slow machine could delay them otherwise.
     """
 
     def run(side):
@@ -136,7 +137,7 @@ def session_limit(side):
 
 
 def beside_another(*argv, steps):
-    """A run of a session beside another one, which makes /tmp/over when the first had its effect; both outcomes."""
+    """Make a run of a session and another one, which makes /tmp/over once the first is done; return both outcomes."""
 
     def run(side):
         with side.connect("bash", "-c", "read && >/tmp/over && echo fine") as other, side.connect(*argv) as peer:
@@ -144,7 +145,7 @@ def beside_another(*argv, steps):
             peer.ready()
             take(peer, steps)
             peer.until_error()
-            with contextlib.suppress(OSError):  # a server that crashed
+            with contextlib.suppress(OSError):  # the server may have crashed
                 other.send(stdin(b"\n"))
             return peer.outcome(), other.outcome()
 
@@ -166,7 +167,7 @@ def exit_while_paused(side):
         peer.ready()
         take(peer, [PAUSE, stdin(b"\n")])
         side.wait_for_exit()
-        with contextlib.suppress(OSError):  # a server that has cut the connection
+        with contextlib.suppress(OSError):  # the server may have cut the connection
             peer.send(RESUME)
         return peer.outcome()
 
@@ -190,7 +191,7 @@ def left_by_a_client_that_vanished(side):
     with side.connect("sleep", "61") as peer:
         peer.ready()
         wait_until(lambda: "sleep 61" in side.processes())
-    # The server has room for one session only: it takes the next when it knows that the first is over.
+    # The server has room for only one session, so it accepts the next once it knows that the first is over.
     wait_until(lambda: READY in session("true")(side).messages)
     return "sleep 61" in side.processes()
 
@@ -203,7 +204,7 @@ def events(side):
 CRASHED = Outcome(messages=(READY,), close_code=NO_CLOSE_FRAME)
 ALL_BYTES = bytes(range(256))
 SIZE = "trap 'stty size; exit' WINCH; echo ready; while :; do sleep 0.05; done"
-# On a terminal, `cat` shows what is typed twice: as echo and as output.
+# On a terminal, `cat` shows typed text twice: as echo and as output.
 TYPED = b"typed\r\ntyped\r\n"
 
 SCENARIOS = [
@@ -410,7 +411,7 @@ SCENARIOS = [
 ]
 
 
-# Beside other tests the original may hang: it deadlocks on fast output to a slow client.
+# The original runs alone, because on a busy machine it may hang: fast output to a slow client deadlocks it.
 @pytest.mark.parametrize("side", ["here", pytest.param("original", marks=pytest.mark.alone)])
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_scenario(scenario, side, request):
