@@ -13,6 +13,7 @@ from websockets.http11 import Response
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI, parse_uri
 
+from dockerexec_ws.client.proxy import Proxy, connect_through, proxy_for
 from dockerexec_ws.client.transport import Transport
 from dockerexec_ws.errors import ConnectionLost, SessionRefused, SettingsError
 from dockerexec_ws.parser_logging import frameless_logger
@@ -77,12 +78,13 @@ def open_websocket(
     token: str | None = None,
     headers: Mapping[str, str] | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    proxy: str | bool = True,
     timeout: float = 30.0,
 ) -> tuple[Transport, ClientProtocol]:
     """Connect and do the opening handshake within *timeout* seconds.
 
-    *token* is sent as ``Authorization: Bearer``. Raises SettingsError, SessionRefused (the server answered with an HTTP
-    status instead of the upgrade), ConnectionLost.
+    *token* is sent as ``Authorization: Bearer``. *proxy* is as for ``proxy_for``. Raises SettingsError, SessionRefused
+    (the server answered with an HTTP status instead of the upgrade), ConnectionLost.
     """
     try:
         uri = parse_uri(url)
@@ -102,13 +104,15 @@ def open_websocket(
         request.headers[name] = value
     protocol.send_request(request)
     deadline = time.monotonic() + timeout
-    where = f"{uri.host}:{uri.port}"
-    sock = _connect(uri, ssl_context, where, deadline)
-    transport = Transport(sock)
+    by = proxy_for(uri.host, uri.port, secure=uri.secure, proxy=proxy)
+    where = f"{uri.host}:{uri.port}{f' (by the proxy {by})' if by else ''}"
+    transport = None
     try:
-        _shake_hands(transport, protocol, deadline)
+        transport = Transport(_connect(uri, by, ssl_context, where, deadline))
+        _shake_hands(transport, protocol, where, deadline)
     except BaseException as error:
-        transport.close()
+        if transport is not None:
+            transport.close()
         if isinstance(error, TimeoutError):
             raise ConnectionLost(f"{where} did not answer within {timeout:g} s") from error
         if isinstance(error, OSError):
@@ -117,11 +121,17 @@ def open_websocket(
     return transport, protocol
 
 
-def _connect(uri: WebSocketURI, ssl_context: ssl.SSLContext | None, where: str, deadline: float) -> socket.socket:
-    try:
-        sock = socket.create_connection((uri.host, uri.port), max(deadline - time.monotonic(), 0.001))
-    except (OSError, UnicodeError) as error:  # UnicodeError: the name cannot be that of a host
-        raise ConnectionLost(f"cannot connect to {where}: {_reason(error)}") from error
+def _connect(
+    uri: WebSocketURI, proxy: Proxy | None, ssl_context: ssl.SSLContext | None, where: str, deadline: float
+) -> socket.socket:
+    timeout = max(deadline - time.monotonic(), 0.001)
+    if proxy is not None:
+        sock = connect_through(proxy, uri.host, uri.port, timeout)
+    else:
+        try:
+            sock = socket.create_connection((uri.host, uri.port), timeout)
+        except (OSError, UnicodeError) as error:  # UnicodeError: the name cannot be that of a host
+            raise ConnectionLost(f"cannot connect to {where}: {_reason(error)}") from error
     if not uri.secure:
         return sock
     context = ssl.create_default_context() if ssl_context is None else ssl_context
@@ -137,7 +147,7 @@ def _reason(error: BaseException) -> str:
     return getattr(error, "verify_message", None) or getattr(error, "strerror", None) or str(error) or "timed out"
 
 
-def _shake_hands(transport: Transport, protocol: ClientProtocol, deadline: float) -> None:
+def _shake_hands(transport: Transport, protocol: ClientProtocol, where: str, deadline: float) -> None:
     for data in protocol.data_to_send():
         transport.write(data, deadline)
     buffer = memoryview(bytearray(4096))
@@ -160,7 +170,6 @@ def _shake_hands(transport: Transport, protocol: ClientProtocol, deadline: float
         case InvalidStatus():
             raise _refusal(protocol.handshake_exc.response)
         case InvalidHandshake() | EOFError() as error:
-            where = f"{protocol.uri.host}:{protocol.uri.port}"
             raise ConnectionLost(f"{where} is not a WebSocket server: {error}{_try_tls(protocol.uri)}") from error
         case error:
             raise ConnectionLost(str(error)) from error

@@ -33,6 +33,7 @@ def connect(
     token: str | None = None,
     headers: Mapping[str, str] | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    proxy: str | bool = True,
     open_timeout: float = 30.0,
 ) -> Process:
     """Run *argv* through the server at *url*, and return once it runs.
@@ -42,8 +43,11 @@ def connect(
 
     *url* is a ws or wss URL, or that of the server's page (http, https). *size* is the rows and columns of the *tty*.
     *user*, *env*, *workdir* and *privileged* need a server of this package whose policy allows them. *token* is sent as
-    ``Authorization: Bearer``. Raises SettingsError, SessionRefused, ServerShutdown, EngineError or ConnectionLost; the
-    last also if the command does not run after *open_timeout* seconds. Raises OSError for a file without a descriptor.
+    ``Authorization: Bearer``. *proxy* is the URL of an HTTP proxy, False for none, or True to follow the environment
+    (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY).
+
+    Raises SettingsError, SessionRefused, ServerShutdown, EngineError or ConnectionLost; the last also if the command
+    does not run after *open_timeout* seconds. Raises OSError for a file without a descriptor.
     """
     begin = time.monotonic()
     target = session_url(url, argv, tty=tty, size=size, user=user, env=env, workdir=workdir, privileged=privileged)
@@ -56,7 +60,9 @@ def connect(
     files = Redirection(stdin, stdout, stderr)
     try:
         connection = Connection(
-            *open_websocket(target, token=token, headers=headers, ssl_context=ssl_context, timeout=open_timeout)
+            *open_websocket(
+                target, token=token, headers=headers, ssl_context=ssl_context, proxy=proxy, timeout=open_timeout
+            )
         )
     except BaseException:
         files.close()
@@ -97,6 +103,7 @@ class Options(TypedDict, total=False):
     token: str | None
     headers: Mapping[str, str] | None
     ssl_context: ssl.SSLContext | None
+    proxy: str | bool
     open_timeout: float
 
 

@@ -106,6 +106,13 @@ def _print_completion(ctx: click.Context, _: click.Parameter, shell: str | None)
     cloup.option("--certfile", type=_FILE, help="Your certificate (PEM), if the server asks for one."),
     cloup.option("--keyfile", type=_FILE, help="The certificate's key, unless --certfile contains it."),
     cloup.option(
+        "--proxy",
+        metavar="URL",
+        help="HTTP proxy to connect through: http://[USER:PASSWORD@]HOST:PORT. [default: as the environment's "
+        "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say]",
+    ),
+    cloup.option("--no-proxy", is_flag=True, help="Connect directly, whatever the environment says."),
+    cloup.option(
         "--open-timeout",
         type=click.FloatRange(0, min_open=True),
         default=30.0,
@@ -144,6 +151,8 @@ def command(
     cafile: Path | None,
     certfile: Path | None,
     keyfile: Path | None,
+    proxy: str | None,
+    no_proxy: bool,
     escape: bytes,
     **options: Any,
 ) -> Ending:
@@ -168,6 +177,8 @@ def command(
         raise click.UsageError(
             "There is no COMMAND, and a shell needs a terminal. Add -- COMMAND, or --tty for a shell all the same."
         )
+    if proxy is not None and no_proxy:
+        raise click.UsageError("--proxy and --no-proxy contradict each other. Give one of them.")
     _log_to_stderr(raw=tty and os.isatty(0))
     options |= {
         "tty": tty,
@@ -175,6 +186,7 @@ def command(
         "headers": dict(map(_header, header)),
         "token": _token(token_file),
         "ssl_context": _tls(cafile, certfile, keyfile),
+        "proxy": not no_proxy if proxy is None else proxy,
     }
     if options["token"] is not None:
         _warn_of_plain(url)
