@@ -153,7 +153,8 @@ def test_a_busy_client_does_not_stop_the_others(server):
     with Peer(server.url, "sleep", "1000").ready() as busy, Peer(server.url, "cat").ready() as peer:
         number = busy.socket.fileno()
         arguments = [sys.executable, "-c", FLOOD, str(number)]
-        with subprocess.Popen(arguments, stdin=subprocess.PIPE, pass_fds=[number]) as flooder:
+        flooder = subprocess.Popen(arguments, stdin=subprocess.PIPE, pass_fds=[number])
+        try:
             flooder.stdin.write(masked(2, b"\x64") * 20_000 + masked(2, b"\x03"))
             flooder.stdin.close()
             (session, _) = server.sessions
@@ -164,7 +165,9 @@ def test_a_busy_client_does_not_stop_the_others(server):
                 peer.stdin(b"x")
                 assert peer.receive() == b"\x01x"
                 delays.append(time.monotonic() - begin)
+        finally:
             flooder.kill()
+            flooder.wait()
         assert sorted(delays)[10] < 1
         peer.end()
         assert Transcript(peer).exit_code == 0
