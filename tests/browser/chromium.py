@@ -1,8 +1,8 @@
-"""Where Chromium is, and the options that every test starts it with."""
+"""The path of Chromium, and the options with which every test starts it."""
 
-# Chromium without its own windows: a tab takes half the CPU time of the whole browser's.
+# Chromium without its own windows: a tab takes half the CPU time that it takes in the full browser.
 CHROMIUM = "/usr/bin/chromium-headless-shell"
-# No sandbox, because root may have none. Nothing goes out but what the pages ask for.
+# No sandbox, because root cannot have one. Only the pages' own requests go out.
 OPTIONS = [
     "--no-sandbox",
     "--disable-gpu",

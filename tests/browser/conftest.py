@@ -1,4 +1,4 @@
-"""A browser that stays open for the tests of this folder, and its tabs with the page in them."""
+"""Fixtures: a browser that stays open for the tests of this folder, and tabs with the page."""
 
 import contextlib
 import itertools
@@ -18,13 +18,13 @@ from tests.npm import MissingError, install_packages
 DESKTOP = {"viewport": {"width": 1280, "height": 800}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 ROWS = ".xterm-rows"
-# Older engines (API before 1.42) tell the size only when the program runs already.
+# Older engines (API before 1.42) set the size only after the program has started.
 SIZED = 'while [ "$(stty size)" = "0 0" ]; do :; done; '
 PAGE = ROOT / "dockerexec_ws/page"
 
 
 class Browser:
-    """The process that has Chromium; tests/browser/driver.py tells what it can do."""
+    """The process that controls Chromium; tests/browser/driver.py describes its methods."""
 
     def __init__(self, *options):
         self._process = subprocess.Popen(
@@ -33,12 +33,12 @@ class Browser:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            # Nothing of the package runs in it: there is no coverage to measure.
+            # It runs no code of the package, so there is no coverage to measure.
             env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")},
         )
 
     def do(self, tab, method, *args, **kwargs):
-        """Have something done; raises AssertionError with the browser's own words."""
+        """Run a method in the browser; raises AssertionError with the browser's own message."""
         order = {"tab": tab, "method": method, "args": args, "kwargs": kwargs}
         with gevent.Timeout(TIMEOUT * 0.8):
             self._process.stdin.write(json.dumps(order) + "\n")
@@ -61,7 +61,7 @@ class Browser:
 
 
 class Tab:
-    """A tab with the page; what it has no method for is Playwright's: ``tab("keyboard.press", "Enter")``."""
+    """A tab with the page. A call runs any method of Playwright's page: ``tab("keyboard.press", "Enter")``."""
 
     def __init__(self, browser, name):
         self._browser = browser
@@ -78,7 +78,7 @@ class Tab:
             self("keyboard.press", key)
 
     def connect(self, command=None, *, tty=True):
-        """Fill the form in and send it; returns when the session runs, or has ended."""
+        """Fill in the form and send it; return once the session runs, or has ended."""
         if command is not None:
             self("fill", "input[name=command]", command)
         self("set_checked", "[name=tty]", tty)
@@ -89,7 +89,7 @@ class Tab:
         self("wait_for_selector", ", ".join(f"body[data-state={state}]" for state in states))
 
     def wait_for(self, pattern, selector=ROWS, **kwargs):
-        """What *pattern*, or its groups, match in the terminal, or in another element, as soon as it does."""
+        """Wait until *pattern* matches in the terminal, or another element; return the match or its groups."""
         return self("wait_for_text", selector, pattern, **kwargs)
 
     def wait_for_status(self, pattern):
@@ -110,9 +110,9 @@ def chromium():
 
 @pytest.fixture(scope="session")
 def browser(chromium):
-    """Chromium without WebGL: the terminal's text is in the document, for the tests to read.
+    """Chromium without WebGL, so that the terminal's text is in the document, where tests can read it.
 
-    Names that end in ".example" are this machine.
+    Names that end in ".example" resolve to this machine.
     """
     browser = Browser("--disable-3d-apis", "--host-resolver-rules=MAP *.example 127.0.0.1")
     yield browser
@@ -121,7 +121,7 @@ def browser(chromium):
 
 @pytest.fixture
 def open_tab(browser):
-    """A function that opens an address in a tab; afterwards none may have broken what the page promises of itself."""
+    """A function that opens an address in a tab. After the test, no tab may have broken the page's promises."""
     names = map("tab{}".format, itertools.count())
     opened = []
 

@@ -1,7 +1,7 @@
-"""Keeps Chromium open for tests and does what they say: plain Python, since Playwright and gevent do not mix.
+"""Keeps Chromium open and runs the tests' commands, in plain Python, because Playwright and gevent do not mix.
 
-A line of JSON says what to do: ``tab`` (a name), ``method`` (of Playwright's page, as ``keyboard.type``, or one of
-those below) and its arguments, ``args`` and ``kwargs``. The answer is a line, too: ``result`` or ``error``.
+A command is a line of JSON: ``tab`` (a name), ``method`` (of Playwright's page, such as ``keyboard.type``, or one of
+those below) and its arguments, ``args`` and ``kwargs``. The answer is a line, too, with ``result`` or ``error``.
 """
 
 import json
@@ -16,7 +16,7 @@ from tests.browser.chromium import CHROMIUM, OPTIONS
 TIMEOUT = 10.0
 """Seconds that anything may take that is waited for."""
 
-# What a page must never do is noted from its first moment on.
+# Record the page's violations from its first moment on.
 WATCH = """
 window.violations = [];
 document.addEventListener('securitypolicyviolation', (event) => violations.push(event.violatedDirective));
@@ -28,18 +28,18 @@ class Tabs:
         self._browser = browser
         self._pages = {}
         self._seen = {}
-        self._unanswered = {}  # for the message of a test that fails
+        self._unanswered = {}  # for the message of a failing test
         self._cdp = {}
 
     def open(self, tab, url, **options):
-        """Open *url* in a browser profile of its own; *options* are those of Playwright's new_context."""
+        """Open *url* in a separate browser profile; *options* are those of Playwright's new_context."""
         context = self._browser.new_context(**options)
         context.set_default_timeout(TIMEOUT * 1000)
         page = context.new_page()
         seen = self._seen[tab] = {"errors": [], "requests": []}
         page.add_init_script(WATCH)
         page.on("pageerror", lambda error: seen["errors"].append(str(error)))
-        # That a request was refused the browser says as well; it is what some tests are about.
+        # The browser also logs refused requests as errors. Some tests cause them on purpose, so they are left out.
         page.on(
             "console",
             lambda message: (
@@ -62,14 +62,14 @@ class Tabs:
         page.context.close()
 
     def seen(self, tab):
-        """The errors, CSP violations and requests of a tab, and what it stored."""
+        """Return the errors, CSP violations and requests of a tab, and the sizes of its stores."""
         page = self._pages[tab]
         stores = "localStorage.length, sessionStorage.length, document.cookie, (await indexedDB.databases()).length"
         storage = page.evaluate(f"async () => [{stores}]")
         return self._seen[tab] | {"violations": page.evaluate("violations"), "storage": storage}
 
     def wait_for_text(self, tab, selector, pattern, timeout=TIMEOUT):
-        """Wait until the element's text matches; returns what the pattern's groups match, or the whole match."""
+        """Wait until the element's text matches; return the pattern's groups, or the whole match."""
         deadline = time.monotonic() + timeout
         while True:
             text = self._pages[tab].inner_text(selector).replace("\xa0", " ")
@@ -81,9 +81,9 @@ class Tabs:
             self._pages[tab].wait_for_timeout(20)
 
     def cdp(self, tab, method, **parameters):
-        """Ask Chromium's own protocol for what Playwright has not."""
+        """Send a command of Chromium's own protocol, for features that Playwright does not have."""
         page = self._pages[tab]
-        if page not in self._cdp:  # touches that belong together need to be told in one session
+        if page not in self._cdp:  # touches that belong together must be sent in one session
             self._cdp[page] = page.context.new_cdp_session(page)
         return self._cdp[page].send(method, parameters)
 

@@ -10,7 +10,7 @@ from tests.browser.conftest import PAGE
 
 
 def node(script):
-    """What a script, which can import from the page's folder, prints as JSON."""
+    """Run a script that can import from the page's folder; return the JSON that it prints."""
     if not shutil.which("node"):
         pytest.skip("there is no node: install Node.js to have the page checked")
     command = ["node", "--input-type=module", "--eval", script]

@@ -21,7 +21,7 @@ LINK = "?command=tail&command=-f&command=/var/log/app.log&user=user&workdir=/tmp
 
 
 def states(browser, open_server, guarded_server, **options):
-    """Yields a name and a tab for each state."""
+    """Yield a name and a tab for each state."""
     tab = Tab(browser, "page")
     tab("open", page_of(guarded_server), **options)
     tab.wait_for_status("asks for a token")

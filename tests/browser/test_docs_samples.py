@@ -17,7 +17,7 @@ RUN = """
 
 
 def sample(name, start):
-    """The literal block of a page of the manual that begins with *start*."""
+    """Return the literal block that begins with *start* on a page of the manual."""
     (block,) = re.findall(rf"::\n\n((?:    {re.escape(start)}.*\n)(?:    .*\n)*)", (ROOT / name).read_text())
     return textwrap.dedent(block)
 

@@ -1,4 +1,4 @@
-"""The page's scripts and styles: their types (JSDoc) and their form, as mypy and ruff check the rest."""
+"""Check the types (JSDoc) and the form of the page's scripts and styles, as mypy and ruff do for the Python code."""
 
 import pathlib
 import re
@@ -34,7 +34,7 @@ def check(packages, program, *arguments, cwd):
 
 @pytest.fixture
 def sources(packages, tmp_path):
-    """A copy of the page's sources in which declarations stand for the libraries, which come without."""
+    """A copy of the page's sources, with declarations for the libraries, which come without any."""
     copy = shutil.copytree(PAGE, tmp_path / "page", ignore=shutil.ignore_patterns("vendor", "compressed"))
     (copy / "node_modules").symlink_to(packages)
     (copy / "vendor").mkdir()
@@ -50,7 +50,7 @@ def test_types(packages, sources):
 
 
 def test_a_wrong_type_is_found(packages, sources):
-    """Also one of a library's."""
+    """The checker also knows the types of the libraries."""
     wrong = 'import { Terminal } from "./vendor/xterm.mjs";\nnew Terminal().resize("80", 24);\n'
     (sources / "wrong.js").write_text(wrong)
     with pytest.raises(AssertionError, match=r"wrong\.js.*TS2345"):

@@ -1,4 +1,4 @@
-"""A real browser: which web pages get in. Only it can tell what it sends as Origin and Host, and what it takes."""
+"""Which web pages get in, in a real browser. Only a browser can show which Origin and Host it sends."""
 
 import base64
 import contextlib
@@ -13,7 +13,7 @@ from dockerexec_ws.access.token_file import new_token
 from tests.browser.conftest import Tab
 
 QUERY = "command=echo&command=hi"
-# Makes a page try a WebSocket with a URL and subprotocols; tells what the page saw.
+# Makes a page open a WebSocket with a URL and subprotocols; returns what the page saw.
 ATTEMPT = """
 ([url, protocols]) => new Promise((resolve) => {
   const seen = {origin: location.origin, opened: false, protocol: null, stdout: '', exit: null, errors: []};
@@ -38,7 +38,7 @@ def page(environ, start_response):
 
 
 class Site:
-    """A page at ``http://NAME:PORT/``, with the application beside it at ``/x``; *audit* is its audit log."""
+    """A page at ``http://NAME:PORT/``, and the application at ``/x`` on the same server; *audit* is its audit log."""
 
     def __init__(self, server, mounted, audit):
         self.port = server.server_port
@@ -54,14 +54,14 @@ class Site:
         return f"ws://{name}:{self.port}/x?{QUERY}"
 
     def refusals(self):
-        """The reasons in the audit log, by the origin of the page."""
+        """Return the refusals in the audit log as pairs: the page's origin, and the reason."""
         records = map(json.loads, self._audit.read_text().splitlines())
         return [(record["origin"], record["reason"]) for record in records if record["event"] == "refusal"]
 
 
 @pytest.fixture
 def serve_site(docker_host, container, tmp_path):
-    """A function that serves a page with the application beside it."""
+    """A function that serves a page and the application on one server."""
     with contextlib.ExitStack() as stack:
 
         def start(**options):
@@ -78,7 +78,7 @@ def serve_site(docker_host, container, tmp_path):
 
 @pytest.fixture
 def elsewhere():
-    """The port of another server on this machine, with a page of its own."""
+    """The port of another server on this machine, which has another page."""
     server = WSGIServer(("127.0.0.1", 0), page, log=None)
     server.start()
     yield server.server_port
@@ -87,7 +87,7 @@ def elsewhere():
 
 @pytest.fixture
 def browse(browser):
-    """A function that returns what each attempt's page saw."""
+    """A function that makes attempts to connect; returns what the page of each attempt saw."""
 
     def attempt(page, url, protocols=()):
         tab = Tab(browser, "attempt")
@@ -132,7 +132,7 @@ def test_only_the_page_of_the_same_origin_gets_in(browse, serve_site, elsewhere)
 
 
 def test_a_page_whose_name_is_made_to_resolve_to_the_server(browse, serve_site):
-    """DNS rebinding: to the browser the page and the server are one, and so are Origin and Host."""
+    """DNS rebinding: to the browser, page and server are the same site, so that Origin and Host agree."""
     site = serve_site(allow_host=["good.example"], allow_unauthenticated=True)
     rebound, allowed = browse(
         {"page": site.page("evil.example"), "url": site.url("evil.example")},

@@ -1,4 +1,4 @@
-"""The page without a mouse, and as axe-core sees it, in each of its states."""
+"""The page in each of its states: used without a mouse, and checked by axe-core."""
 
 import pytest
 
@@ -14,7 +14,7 @@ async () => (await axe.run({resultTypes: ['violations']})).violations
 
 @pytest.fixture
 def check(page_tools):
-    """A function that has axe-core look at a tab."""
+    """A function that runs axe-core on a tab."""
     axe = (page_tools / "axe-core/axe.min.js").read_text()
 
     def run(tab):
@@ -84,7 +84,7 @@ def test_all_can_be_done_by_the_keyboard(open_tab, server):
     tab.press("Enter")
     tab.wait_for_state("running")
     assert "xterm-helper-textarea" in focused(tab)
-    tab.type("a\tb")  # Tab is the program's while it runs
+    tab.type("a\tb")  # the Tab key goes to the program while it runs
     tab.press("Enter")
     tab.wait_for(r"<a\s+b>")
     tab.press("Control+Shift+X")

@@ -1,4 +1,4 @@
-"""The page's states by themselves, in Node.js, and its theme in a browser."""
+"""The page's states alone, in Node.js, and its theme in a browser."""
 
 import re
 
@@ -82,6 +82,6 @@ def test_the_theme_follows_the_preference_at_once(open_tab, server):
 
 
 def rgb(theme, name):
-    """A theme's colour, as a browser computes it."""
+    """Return a theme's colour as the browser computes it."""
     (digits,) = re.findall(rf"{name}: #(\w+);", theme)
     return "rgb({}, {}, {})".format(*bytes.fromhex(digits))

@@ -21,7 +21,7 @@ def test_a_large_paste_arrives_whole(tab):
         }""",
         text,
     )
-    # A terminal gives a return where the text has a newline.
+    # A terminal sends a carriage return for each newline of the text.
     tab.wait_for(hashlib.md5(text.replace("\n", "\r").encode(), usedforsecurity=False).hexdigest(), timeout=20)
 
 
@@ -35,7 +35,7 @@ def test_what_is_pasted_does_not_end_its_own_brackets(tab, way):
         tab("click", "#paste")
     else:
         tab.press("Control+Shift+V")
-    # What stands for the escape has three bytes.
+    # The character that replaces the escape has three bytes.
     tab.wait_for(r"033 +\[ +2 +0 +0 +~ +a +342 +220 +233 +\[ +2 +0 +1 +~ +b +\\r +033 +\[ +2")
 
 
@@ -47,7 +47,7 @@ def test_copy_paste_and_what_the_browser_does_with_ctrl_c(tab):
     tab.press("Control+Shift+C")
     wait_until(lambda: tab("evaluate", "navigator.clipboard.readText()") == "marked")
     tab("click", "#paste")
-    tab.wait_for(r"(?s)marked\s+marked")  # a key would be faster than the clipboard
+    tab.wait_for(r"(?s)marked\s+marked")  # wait, because a key would overtake the clipboard
     tab.press("Enter")
     tab.wait_for("<marked>")
     tab.press("Control+Shift+V")
@@ -58,7 +58,7 @@ def test_copy_paste_and_what_the_browser_does_with_ctrl_c(tab):
     tab.wait_for("interrupted")
     tab("click", "#copy")
     wait_until(lambda: "interrupted" in tab("evaluate", "navigator.clipboard.readText()"))
-    # Without TLS a page has no clipboard, but for the older way.
+    # Without TLS a page has no clipboard API, only the older way.
     tab("evaluate", "Object.defineProperty(navigator, 'clipboard', {value: undefined})")
     tab("dblclick", ".xterm-rows span:has-text('interrupted')", force=True)
     tab.press("Control+Shift+C", "Control+Shift+V")

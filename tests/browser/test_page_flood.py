@@ -1,4 +1,4 @@
-"""The page when a program writes without end: it takes every key, its memory is bounded, and Ctrl-C ends it."""
+"""A program writes without end: the page takes every key, bounds its memory, and Ctrl-C ends the program."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.conftest import wait_until
 
 pytestmark = pytest.mark.alone
 
-# How long each key waited before the page took it, in ms.
+# Measures how long each key waits before the page takes it, in ms.
 CLOCK = """
 () => {
   window.delays = [];
@@ -34,7 +34,7 @@ def test_a_flood_of_output(open_tab, server):
         wait_until(lambda count=count: tab("title").startswith(f"k{count} "), timeout=20)
         backlogs.append(session.bytes_out - pressed)
         heaps.append(tab("cdp", "Runtime.getHeapUsage")["usedSize"])
-    # What has nothing to do with the output answers as well.
+    # The parts of the page that have nothing to do with the output also respond.
     tab.press("Control+Shift+F")
     tab("wait_for_selector", "#find-form")
     tab.press("Escape")
@@ -46,7 +46,7 @@ def test_a_flood_of_output(open_tab, server):
     print("MB before it is answered:", [round(backlog / 1e6, 1) for backlog in backlogs])  # noqa: T201
     print("MB of the page's heap:", [round(heap / 1e6) for heap in heaps])  # noqa: T201
     print("MB after Ctrl-C:", round((session.bytes_out - pressed) / 1e6, 1))  # noqa: T201
-    # Generous, since the machine has other things to do; the figures are what is of interest.
+    # The limits are generous, because the machine may be busy. The printed figures are what matters.
     assert delays[len(delays) // 2] < 500
     assert max(backlogs) < 30_000_000
     assert max(heaps) < 150_000_000

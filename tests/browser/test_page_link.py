@@ -1,4 +1,4 @@
-"""What a link fills in is shown, and starts nothing."""
+"""The page shows what a link filled in, and starts nothing."""
 
 from urllib.parse import quote
 
@@ -53,12 +53,12 @@ def test_a_link_is_not_started_by_what_was_meant_for_something_else(open_tab, se
     for _ in range(3):
         tab("keyboard.down", "Enter")
     tab("keyboard.up", "Enter")
-    # As at the second click of a double click whose first one closed the window that lay over this one.
+    # The second click of a double click, whose first one closed a window on top of this one.
     tab("wait_for_selector", "#connect:enabled")
     tab("evaluate", "dispatchEvent(new Event('focus')), document.getElementById('connect').click()")
     assert tab.status().startswith("Not connected.")
     tab("focus", "input[name=command]")
-    for _ in range(3):  # held down: the first one was for the page before
+    for _ in range(3):  # the key is held down: the first press was for the previous page
         tab("cdp", "Input.dispatchKeyEvent", type="keyDown", key="Enter", code="Enter", text="\r", autoRepeat=True)
     tab("wait_for_selector", "#connect:enabled")
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""The page behind a reverse proxy, at another path, and what it says if it cannot work."""
+"""The page behind a reverse proxy, at another path, and its message if it cannot work."""
 
 import contextlib
 
@@ -43,7 +43,7 @@ def test_the_page_says_that_a_proxy_passes_on_no_upgrades(open_tab, server, tmp_
 
 @pytest.fixture
 def without_scripts(docker_host, container):
-    """The address of a page whose scripts get lost on the way."""
+    """The address of a page whose scripts are lost on the way."""
 
     def lose(environ, start_response):
         start_response("404 Not Found", [("Content-Type", "text/plain"), ("Content-Length", "0")])
@@ -62,7 +62,7 @@ def without_scripts(docker_host, container):
 
 def test_a_page_whose_scripts_do_not_run_says_so(open_tab, without_scripts, server):
     for tab in (open_tab(without_scripts), open_tab(page_of(server), java_script_enabled=False)):
-        tab("wait_for_selector", "#unstarted")  # until it is to be seen
+        tab("wait_for_selector", "#unstarted")  # wait until it is visible
         assert "JavaScript modules" in tab("inner_text", "#unstarted")
 
 

@@ -1,4 +1,4 @@
-"""The page in a real browser, against a real server: sessions from the click to the word about their end."""
+"""The page in a real browser, against a real server: sessions from the click to the message about their end."""
 
 import hashlib
 

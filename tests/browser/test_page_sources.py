@@ -1,4 +1,4 @@
-"""The page's sources, and those of its modules that need no browser, by themselves."""
+"""The page's sources, and tests of the modules that need no browser."""
 
 import json
 import re
@@ -93,7 +93,7 @@ def test_a_line_that_is_not_finished(line):
     assert node(f"import {{split}} from './shell_words.js'; {script}") == "UnfinishedError"
 
 
-# A WebSocket that a script plays the server of: `server(code, ...payload)` sends, `sent` is what it got.
+# A WebSocket whose server is a script: `server(code, ...payload)` sends a message, `sent` has those received.
 FAKE = """
 import {ExecSession, sessionUrl, subprotocols} from './protocol.js';
 import {LARGEST_INPUT} from './stdin.js';
@@ -164,7 +164,7 @@ def test_stdin_waits_for_the_server_and_is_cut_between_characters():
     held, largest, *messages = pieces
     assert held == 0
     *stdin, end, last = messages
-    assert (end, last) == ([102, ""], [0, "\xff"])  # with a tty there may be more after the end
+    assert (end, last) == ([102, ""], [0, "\xff"])  # with a tty more input may follow the end
     for _, piece in stdin:
         assert len(piece) <= largest
         piece.encode("latin-1").decode()

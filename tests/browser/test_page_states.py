@@ -1,4 +1,4 @@
-"""The page in a real browser: who is let in, and a true word about every ending."""
+"""The page in a real browser: who gets in, and a correct message about every ending."""
 
 import json
 import secrets
@@ -15,7 +15,7 @@ SECRET = "a secret of the tests that is long enough"
 
 @pytest.fixture
 def serve_with_token(serve, tmp_path):
-    """A function that starts a server which asks for a token; returns both."""
+    """A function that starts a server that requires a token; returns both."""
 
     def start(**options):
         token, line = new_token("somebody")
@@ -108,7 +108,7 @@ def test_output_only(open_tab, serve):
     tab.wait_for_status(r"^Running, output only: ")
     tab.wait_for("ready")
     tab.press("Enter")
-    tab.wait_for("got 1")  # nothing came
+    tab.wait_for("got 1")  # no output came during the pause
 
 
 def test_a_command_that_cannot_be_run(open_tab, server):
@@ -145,7 +145,7 @@ def test_the_connection_is_lost(open_tab, serve):
     tab = open_tab(page_of(server))
     tab.connect("sleep 1000")
     (session,) = wait_until(lambda: server.sessions)
-    session._channel.abort()  # as when a cable is pulled, but that it is told at once
+    session._channel.abort()  # like a pulled cable, but noticed at once
     tab.wait_for_status(r"^Connection lost\. The exit code is unknown\.$")
 
 
@@ -170,7 +170,7 @@ def test_a_token_is_asked_for_and_kept_in_memory_only(open_tab, serve_with_token
     server.subscribe("session", started.append)
     tab = open_tab(page_of(server))
     tab.wait_for_status("This server asks for a token")
-    # None of the failures that an address may have in a minute has been used up.
+    # This has used up none of the failures that an address may have in a minute.
     assert not any("policy.json" in request for request in tab("seen")["requests"])
     assert tab("get_attribute", "#token", "type") == "password"
     enter_token(tab, "wrong")
@@ -267,7 +267,7 @@ def test_webgl_is_used_where_there_is_a_graphics_card_and_can_be_lost(chromium, 
     try:
         tab = Tab(browser, "one")
         tab("open", page_of(server))
-        assert tab("get_attribute", "#terminal", "data-renderer") == "dom"  # the processor's WebGL is slower
+        assert tab("get_attribute", "#terminal", "data-renderer") == "dom"  # WebGL on the CPU is slower
         tab("add_init_script", CARD)
         tab("reload")
         tab.wait_for_status("^Not connected")

@@ -21,12 +21,12 @@ def test_the_program_has_the_terminals_size_from_the_start_and_as_it_changes(tab
         tab.press("Enter")
         return [int(number) for number in re.findall(r"(?m)^(\d+) (\d+)\s*$", tab.rows())[-1]]
 
-    wait_until(lambda: last_size()[0] == row_count(tab))  # the engine sets the size when it comes to it
+    wait_until(lambda: last_size()[0] == row_count(tab))  # the engine may set the size late
     assert last_size()[1] < int(first[1])
 
 
 def test_wide_and_combining_characters_take_the_columns_that_programs_think(tab):
-    # The terminal's own answer to the program: the column in which the next character goes.
+    # The terminal's answer to the program: the column of the next character.
     script = r'printf "漢字|e\u0301|🙂|\033[6n"; IFS=";" read -rsd R _ column; echo " next $column"'
     tab.connect(f"bash -c '{script}'")
     tab.wait_for(r"漢字\|e\u0301\|🙂\| next 11")
@@ -75,7 +75,7 @@ def test_colours_that_a_program_changed_are_the_pages_again(tab):
 def test_mouse_reports_are_bytes(tab):
     tab.connect("bash -c 'stty raw -echo; printf \"\\033[?1000h\"; echo ready; head -c 6 | od -An -tx1'")
     tab.wait_for("ready")
-    tab("mouse.click", 1150, 400)  # its column is beyond what ASCII could tell
+    tab("mouse.click", 1150, 400)  # its column is too large for ASCII
     (column,) = tab.wait_for(r"1b 5b 4d 20 ([0-9a-f]{2}) [0-9a-f]{2}")
     assert int(column, 16) > 127
 
@@ -90,11 +90,11 @@ def test_what_an_input_method_claims_without_composing_arrives(tab):
     keys = [
         ({"code": "KeyC", "ctrlKey": True}, "03"),
         ({"code": "KeyV", "key": "ㅍ", "ctrlKey": True}, "16"),
-        ({"code": "KeyS", "key": "d", "ctrlKey": True}, "04"),  # a layout with a D where others have an S
+        ({"code": "KeyS", "key": "d", "ctrlKey": True}, "04"),  # a layout with D on the S key
         ({"code": "Escape"}, "1b"),
         ({"code": "BracketLeft", "ctrlKey": True}, "1b"),
         ({"code": "Space", "ctrlKey": True}, "00"),
-        ({"code": "Escape", "isComposing": True}, ""),  # the input method's own
+        ({"code": "Escape", "isComposing": True}, ""),  # the input method uses it
         ({"code": "KeyA"}, ""),
         ({"code": "KeyZ", "ctrlKey": True}, "1a"),
     ]

@@ -1,4 +1,4 @@
-"""The page's codec, by the examples that every implementation has to satisfy: tests/protocol/test_vectors.py."""
+"""The page's codec, checked with the examples for every implementation: see tests/protocol/test_vectors.py."""
 
 import json
 
