@@ -1,4 +1,4 @@
-"""The benchmark; ``bin/bench`` makes what is missing and runs it."""
+"""The benchmark. ``bin/bench`` installs what is missing and runs it."""
 
 import os
 import pathlib

@@ -1,4 +1,4 @@
-"""The work that is measured. A case is run on one target at a time and returns its figures by name."""
+"""The work to measure. A case runs on one target at a time and returns its figures by name."""
 
 import contextlib
 import multiprocessing
@@ -17,12 +17,12 @@ SEED = 20260115
 
 
 def stdout_of_one(target, sizes):
-    """One session's output, from its first byte to its exit code."""
+    """Measure one session's output, from its first byte to its exit code."""
     return _stdout(target, sizes.stdout, 1)
 
 
 def stdout_of_four(target, sizes):
-    """Four sessions' output at a time."""
+    """Measure the output of four sessions at a time."""
     return _stdout(target, sizes.stdout // 4, 4)
 
 
@@ -39,7 +39,7 @@ def _stdout(target, size, count):
         for session in sessions:
             if (session.received, session.exit_code) != (size, 0):
                 raise SessionFailedError(f"{session.received} bytes of {size}")
-        stack.close()  # docker exec's CPU time is known when it has ended
+        stack.close()  # docker exec's CPU time is known only after its end
         return {"MB/s": size * count / MB / seconds} | _cpu(target, cpu, size * count)
 
 
@@ -56,7 +56,7 @@ def _drain_together(sessions):
 
 
 def stdin_of_one(target, sizes):
-    """One session's input, until the process has exited."""
+    """Measure one session's input, until the process has exited."""
     with contextlib.ExitStack() as stack:
         session = _open(stack, target, "sh", "-c", "cat >/dev/null")
         cpu = target.cpu()
@@ -74,13 +74,13 @@ def _cpu(target, before, size):
 
 
 def echo(target, sizes):
-    """A byte typed until it comes back."""
+    """Measure the time from typing a byte until it comes back."""
     with contextlib.ExitStack() as stack:
         return _latencies(_keystrokes(_open(stack, target, "cat"), sizes.keystrokes))
 
 
 def echo_beside_streams(target, sizes):
-    """The same beside three sessions that stream without end."""
+    """Measure the echo beside three sessions that stream without end."""
     stop, streamed = multiprocessing.Event(), multiprocessing.Value("Q")
     with contextlib.ExitStack() as stack:
         session = _open(stack, target, "cat")
@@ -128,7 +128,7 @@ def _percentile(values, percent):
 
 
 def start(target, sizes):
-    """A session that runs ``true``, until its exit code; the engine's own is measured in turn with it."""
+    """Measure a session that runs ``true``, until its exit code, in turn with the engine's own."""
     with contextlib.ExitStack() as stack:
         raw = stack.enter_context(Raw(target.api))
         theirs, engines = [], []
@@ -150,7 +150,7 @@ def _time_of_true(target):
 
 
 def sessions_per_second(target, sizes):
-    """Sessions that run ``true``, eight at a time."""
+    """Measure sessions that run ``true``, eight at a time."""
     begin = time.perf_counter()
     with ThreadPoolExecutor(8) as pool:
         for _ in pool.map(lambda _: _time_of_true(target), range(sizes.sessions)):
@@ -159,7 +159,7 @@ def sessions_per_second(target, sizes):
 
 
 def idle_sessions(target, sizes):
-    """Many sessions that do nothing: their memory, and what a keystroke takes among them."""
+    """Measure many idle sessions: their memory, and the time of a keystroke among them."""
     with contextlib.ExitStack() as stack:
         memory, _ = target.memory()
         one = _open(stack, target, "cat")
@@ -189,7 +189,7 @@ def idle_sessions(target, sizes):
 
 
 def memory_after_streaming(target, sizes):
-    """The server's memory when much has been streamed."""
+    """Measure the server's memory after much data was streamed."""
     with contextlib.ExitStack() as stack:
         session = _open(stack, target, "head", "-c", str(sizes.streamed), "/dev/zero")
         session.drain()
@@ -200,7 +200,7 @@ def memory_after_streaming(target, sizes):
 
 
 def stalled_reader(target, sizes):
-    """The server's memory for sessions whose output nobody reads."""
+    """Measure the server's memory for sessions whose output nobody reads."""
     with contextlib.ExitStack() as stack:
         before, _ = target.memory()
         for _ in range(sizes.stalled):
@@ -214,7 +214,7 @@ def stalled_reader(target, sizes):
 
 
 def random_pauses(target, sizes):
-    """Runs to a reader that stops reading at random, now and then with a 101; how many do not come to their end."""
+    """Run sessions whose reader stops at random, sometimes with a 101; count those that never end."""
     hung = runs = 0
     for number in range(sizes.paused_runs):
         choose = random.Random(SEED + number)
@@ -225,7 +225,7 @@ def random_pauses(target, sizes):
         except SessionFailedError:
             hung += 1
             target.clean()
-            if hung == 3:  # enough is known
+            if hung == 3:  # three are enough
                 break
     return {"hung": hung, "runs": runs}
 
@@ -235,7 +235,7 @@ def _read_with_pauses(session, choose):
         if choose.random() < 0.01:
             if told := choose.random() < 0.5:
                 session.pause()
-            for _ in range(choose.randrange(20) if told else 0):  # what is on its way is read, or left
+            for _ in range(choose.randrange(20) if told else 0):  # read some of the data that is on its way
                 if session.exit_code is None and select.select([session], [], [], 0)[0]:
                     session.read()
             time.sleep(choose.random() * 0.05)
@@ -254,7 +254,7 @@ def _open(stack, target, *argv):
 
 @dataclass(frozen=True)
 class Case:
-    """One row of the bench; *fresh* ones are given a server of their own, and *once* is enough for the slowest."""
+    """One row of the benchmark. A *fresh* case gets its own server; *once* limits the slowest to one run."""
 
     title: str
     run: object

@@ -1,4 +1,4 @@
-"""What the tests of the benchmark share with those against the original."""
+"""Fixtures that the tests of the benchmark share with the tests against the original."""
 
 from tests.interop.conftest import npm_packages
 

@@ -10,7 +10,7 @@ from tests.bench.load import MESSAGE_SIZE, TIMEOUT, Session, SessionFailedError
 
 
 class RawSession(Session):
-    """The engine by itself: create, start, inspect by hand, and the hijacked stream."""
+    """The engine alone: hand-made requests for create, start and inspect, and the hijacked stream."""
 
     def __init__(self, engine, container, argv):
         super().__init__()
@@ -61,7 +61,7 @@ class RawSession(Session):
 
 
 class CliSession(Session):
-    """``docker exec -i``, its output in a pipe."""
+    """``docker exec -i`` with its output in a pipe."""
 
     def __init__(self, address, container, argv):
         super().__init__()
@@ -101,11 +101,11 @@ class CliSession(Session):
 
 
 class EngineConnection:
-    """What the raw stream needs of the engine's API, over its unix socket or TCP (no TLS)."""
+    """The part of the engine's API that the raw stream needs, over a unix socket or TCP (no TLS)."""
 
     def __init__(self, address):
         self._address = address
-        self._socket = self._connect()  # kept for all questions
+        self._socket = self._connect()  # kept for all requests
 
     def _connect(self):
         if self._address.startswith("unix://"):
@@ -117,7 +117,7 @@ class EngineConnection:
         return socket.create_connection((parts.hostname, parts.port), timeout=TIMEOUT)
 
     def ask(self, method, path, body=None):
-        """Return the JSON of an answer."""
+        """Send a request; return the JSON of the answer."""
         self._socket.sendall(_request(method, path, body))
         status, headers, data = _response_head(self._socket)
         if headers.get("transfer-encoding") == "chunked":
@@ -133,7 +133,7 @@ class EngineConnection:
         return json.loads(data)
 
     def hijack(self, path, body):
-        """Return the socket of a hijacked connection and the bytes that came already."""
+        """Return the socket of a hijacked connection, and the bytes that have come already."""
         sock = self._connect()
         sock.sendall(_request("POST", path, body, "Connection: Upgrade\r\nUpgrade: tcp\r\n"))
         status, _, early = _response_head(sock)

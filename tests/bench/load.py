@@ -1,7 +1,7 @@
-"""The light load generator: sessions on blocking sockets that count what they receive and look at little of it.
+"""The light load generator: sessions on blocking sockets that count bytes and look at few of them.
 
-One interface for all ways to reach a process: ``WebSocketSession``, ``LibrarySession`` (the Python client), and those
-of ``engine_load`` without a server.
+All ways to reach a process have one interface: ``WebSocketSession``, ``LibrarySession`` (the Python client), and the
+sessions of ``engine_load``, which use no server.
 """
 
 import contextlib
@@ -21,11 +21,11 @@ TIMEOUT = 20.0
 
 
 class SessionFailedError(Exception):
-    """A session did not come to its end: it hung, or the server broke off or told an error."""
+    """A session did not reach its end: it hung, or the server broke off or reported an error."""
 
 
 class Session:
-    """What all have in common: a socket or pipe each way, ``received`` bytes of output, and an ``exit_code``."""
+    """The base of all sessions: a socket or pipe each way, ``received`` bytes of output, and an ``exit_code``."""
 
     def __init__(self):
         self.received = 0
@@ -33,13 +33,13 @@ class Session:
         self._buffer = memoryview(bytearray(READ_SIZE))
 
     def read(self):
-        """Wait for something and count it."""
+        """Wait for data and count it."""
         if not select.select([self], [], [], TIMEOUT)[0]:
             raise SessionFailedError("hung")
         self._take(self._read())
 
     def read_until(self, condition):
-        """Read until *condition* returns something true; the session must not end before."""
+        """Read until *condition* returns something true; the session must not end earlier."""
         while not condition():
             if self.exit_code is not None:
                 raise SessionFailedError(f"exited with {self.exit_code}")
@@ -51,7 +51,7 @@ class Session:
             self.read()
 
     def write(self, data):
-        """Send stdin and wait until it is taken."""
+        """Send stdin and wait until it was accepted."""
         data = memoryview(data)
         while data:
             readable, writable, _ = select.select([self], [self.input] if self._may_write else [], [], TIMEOUT)
@@ -70,7 +70,7 @@ class Session:
 
 
 class WebSocketSession(Session):
-    """A client of the servers' common protocol, without its comforts; masks with zeros, which costs nothing."""
+    """A minimal client of the servers' common protocol. It masks with zeros, which costs nothing."""
 
     def __init__(self, url, argv, *, tty=False):
         super().__init__()
@@ -78,8 +78,8 @@ class WebSocketSession(Session):
         self.ready = False
         self._may_write = True
         self._head = b""  # the beginning of a frame, until its first payload byte has come
-        self._left = 0  # bytes that the frame under way still has to bring
-        self._kept = None  # of a frame that is not stream data
+        self._left = 0  # bytes of the current frame that are still to come
+        self._kept = None  # the payload of a frame that is not stream data
         parts = urlsplit(url)
         query = urlencode([("tty", "true" if tty else "false"), *(("command", word) for word in argv)])
         self._socket = socket.create_connection((parts.hostname, parts.port), timeout=TIMEOUT)
@@ -199,7 +199,7 @@ class WebSocketSession(Session):
 
 
 class LibrarySession(Session):
-    """The package's own Python client, used as a program would."""
+    """The package's own Python client, used as a program would use it."""
 
     def __init__(self, url, argv):
         super().__init__()

@@ -1,11 +1,11 @@
-"""What was measured."""
+"""The results of measurements."""
 
 import statistics
 from collections import defaultdict
 
 
 class Results:
-    """Figures by case, name and target: a value for each trial; and what failed."""
+    """Figures by case, name and target, with a value for each trial; and the failures."""
 
     def __init__(self, quick):
         self.quick = quick
@@ -20,11 +20,11 @@ class Results:
         self.failures[case][target].append(reason)
 
     def median(self, case, name, target):
-        """The median of a figure, or None."""
+        """Return the median of a figure, or None."""
         values = self.figures[case][name].get(target)
         return statistics.median(values) if values else None
 
     def ratio(self, case, name, target):
-        """How this server's median relates to that of *target*, or None."""
+        """Return the ratio of this server's median to that of *target*, or None."""
         ours, theirs = self.median(case, name, "here"), self.median(case, name, target)
         return ours / theirs if ours is not None and theirs else None

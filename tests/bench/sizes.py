@@ -1,11 +1,11 @@
-"""How much work is measured."""
+"""The amount of work to measure."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Bytes, sessions, keystrokes and runs of the cases."""
+    """The numbers of bytes, sessions, keystrokes and runs of the cases."""
 
     stdout: int = 10**9
     stdin: int = 500 * 10**6

@@ -1,4 +1,6 @@
-"""What is measured: this server, by the load generator and by its own client; the original, the docker command, and the
+"""The targets to measure.
+
+These are this server, with the load generator and with its own client; the original; the docker command; and the
 engine's own stream.
 """
 
@@ -23,7 +25,7 @@ _TICK = os.sysconf("SC_CLK_TCK")
 
 
 class Target:
-    """A way to reach a process, with a container of its own, since the original leaves processes behind."""
+    """A way to reach a process. Each has its own container, because the original leaves processes behind."""
 
     name = ""
 
@@ -46,18 +48,18 @@ class Target:
         """Start the server, if there is one."""
 
     def stop(self):
-        """Stop it."""
+        """Stop the server, if there is one."""
 
     def clean(self):
-        """End what a trial left in the container."""
+        """End the processes that a trial left in the container."""
         exec_id = self.api.exec_create(self.container, ["bash", "-c", "kill -9 -1"])["Id"]
         self.api.exec_start(exec_id)
 
     def cpu(self):
-        """CPU seconds that this way has taken so far, beside the engine's; None if there is nothing beside it."""
+        """Return the CPU seconds used so far, without the engine's; None if only the engine takes part."""
 
     def open(self, argv):
-        """Run a command; returns a Session."""
+        """Run a command; return a Session."""
         raise NotImplementedError
 
 
@@ -65,11 +67,11 @@ class Server(Target):
     """A target with a server process."""
 
     def command(self):
-        """Its argv and environment."""
+        """Return the server's argv and environment."""
         raise NotImplementedError
 
     def url_of(self, line):
-        """Its URL, from its first line on stdout."""
+        """Return the server's URL, from its first line on stdout."""
         raise NotImplementedError
 
     def start(self):
@@ -92,7 +94,7 @@ class Server(Target):
         return (int(fields[11]) + int(fields[12])) / _TICK
 
     def memory(self):
-        """Resident bytes now, and at most so far."""
+        """Return the resident bytes now, and their peak so far."""
         lines = pathlib.Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
         sizes = {name: value for name, _, value in (line.partition(":") for line in lines)}
         return int(sizes["VmRSS"].split()[0]) * 1024, int(sizes["VmHWM"].split()[0]) * 1024
@@ -111,7 +113,7 @@ class Here(Server):
 
 
 class Library(Here):
-    """This server, by its own Python client."""
+    """This server, with its own Python client."""
 
     name = "python client"
 

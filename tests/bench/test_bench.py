@@ -1,4 +1,4 @@
-"""The benchmark itself: that it counts rightly, tells what failed, and runs."""
+"""The benchmark itself: it counts correctly, reports failures, and runs."""
 
 import io
 import json
@@ -52,11 +52,11 @@ def test_a_table_of_medians_and_ratios_and_failures(tmp_path):
 
 
 def quick_run(folder, *cases):
-    """What `bin/bench --quick` measures in these cases."""
+    """Return what `bin/bench --quick` measures in these cases."""
     command = [sys.executable, "-m", "tests.bench", "--quick", "--trials", "1", "--output", folder]
     for case in cases:
         command += ["--case", case]
-    # Not under coverage, which would be measured, too.
+    # Not under coverage, because its cost would be measured, too.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
@@ -73,5 +73,5 @@ def test_a_quick_run(tmp_path, docker_host, npm_packages):
 
 @pytest.mark.slow
 def test_a_quick_run_with_pauses(tmp_path, docker_host, npm_packages):
-    """It takes as long as the original hangs, which is chance."""
+    """The duration depends on chance: on how often the original hangs."""
     assert quick_run(tmp_path, "pauses")["pauses"]["hung"]["here"] == [0]
