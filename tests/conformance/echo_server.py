@@ -22,7 +22,7 @@ MAX_SIZE = 32 * 1024 * 1024  # bytes; the suite's largest message has 16 MiB
 
 
 def echo(environ, start_response, *, compress):
-    """The WSGI application: sends every message back as it came, text as text."""
+    """The WSGI application, which echoes every message with its type."""
     carrier = carrier_of(environ)
     try:
         websocket = upgrade(environ, carrier, max_size=MAX_SIZE, compress=compress, ping_interval=0, ping_timeout=20)

@@ -1,7 +1,7 @@
-"""Which cases of the Autobahn suite make a run, and whether the suite's reports of a run are good.
+"""Select the cases of a run of the Autobahn suite, and judge the suite's reports.
 
-``spec RUN URL FOLDER`` prints the specification for wstest; ``judge RUN FOLDER`` prints a table of the reports that it
-wrote and what is wrong with them, and exits with 1 if anything is.
+``spec RUN URL FOLDER`` prints the specification for wstest. ``judge RUN FOLDER`` prints a table of its reports and of
+their faults, and exits with 1 if there is a fault.
 """
 # ruff: noqa: T201
 
@@ -12,24 +12,24 @@ from collections import Counter
 from dataclasses import dataclass
 
 AGENT = "echo"
-# NON-STRICT: right, though another behaviour would be better. INFORMATIONAL: any behaviour is right.
+# NON-STRICT: correct, though another behaviour would be better. INFORMATIONAL: any behaviour is correct.
 GOOD = {"OK", "NON-STRICT", "INFORMATIONAL"}
 GOOD_CLOSE = {"OK", "INFORMATIONAL"}
-# The `websockets` library refuses, on purpose, a close frame in the middle of a fragmented message.
+# The `websockets` library deliberately refuses a close frame in the middle of a fragmented message.
 DELIBERATE = {"7.1.5": ("FAILED", "WRONG CODE", 1002)}
 
 
 @dataclass(frozen=True)
 class Run:
-    """What to run, as ids and patterns of the suite, and how many cases that has to give."""
+    """The cases of a run, as ids and patterns of the suite, and the number that they must give."""
 
     cases: list[str]
     count: int
     without: tuple[str, ...] = ()
 
 
-# Of each data set (12) and each kind of offer (13): 1000 messages of 16 B, 1 KiB, 8 KiB, and 8 KiB in fragments. Of one
-# also 128 KiB, whole and in fragments. All 216 cases would take half an hour.
+# For each data set (12) and each kind of offer (13): 1000 messages of 16 B, 1 KiB, 8 KiB, and 8 KiB in fragments. For
+# one of them also 128 KiB, whole and in fragments. All 216 cases would take half an hour.
 _GROUPS = [*(f"12.{data}" for data in range(1, 6)), *(f"13.{offer}" for offer in range(1, 8))]
 _COMPRESSION = [*(f"{group}.{size}" for group in _GROUPS for size in (1, 4, 6, 11)), "12.2.10", "12.2.16"]
 
@@ -41,7 +41,7 @@ RUNS = {
 
 
 def spec(run, url, folder):
-    """The specification of a run, for ``wstest -m fuzzingclient``."""
+    """Return the specification of a run for ``wstest -m fuzzingclient``."""
     return {
         "servers": [{"agent": AGENT, "url": url}],
         "outdir": str(reports_in(folder)),
@@ -56,7 +56,7 @@ def reports_in(folder):
 
 
 def read(folder):
-    """The reports of a run by the cases' ids, in order; none if the suite stopped early: it writes them at the end."""
+    """Return a run's reports by case id, in order. The suite writes them at its end: none if it stopped early."""
     index = reports_in(folder) / "index.json"
     if not index.exists():
         return {}
@@ -66,7 +66,7 @@ def read(folder):
 
 
 def table(reports):
-    """Lines that tell for each group of cases how many they are and how they went."""
+    """Yield a line for each group of cases, with their number and results."""
     groups = {}
     for number, report in reports.items():
         groups.setdefault(number.partition(".")[0], []).append(report)
@@ -80,7 +80,7 @@ def table(reports):
 
 
 def problems(run, reports):
-    """Lines that tell what is wrong; none if the run is good."""
+    """Yield lines that describe the faults of the run, if any."""
     if len(reports) != RUNS[run].count:
         yield f"{len(reports)} cases were run, not {RUNS[run].count}"
     for report in reports.values():

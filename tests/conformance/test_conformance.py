@@ -1,4 +1,4 @@
-"""The Autobahn suite's core cases against the WebSocket layer, and that its reports are judged rightly."""
+"""The Autobahn suite's core cases against the WebSocket layer, and the judge of its reports."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ def test_the_core_cases_pass():
         try:
             told, _ = script.communicate(timeout=0.9 * TIMEOUT)
         except subprocess.TimeoutExpired:
-            script.terminate()  # it ends what it started
+            script.terminate()  # the script ends everything that it started
             told, _ = script.communicate()
             pytest.fail(f"not done in time:\n{told}", pytrace=False)
         finally:
@@ -33,7 +33,7 @@ def test_the_core_cases_pass():
 
 @pytest.fixture
 def judge(tmp_path, monkeypatch, capsys):
-    """A function that writes the reports of a run of three cases, changed as told, and returns what the judge says."""
+    """A function that writes the reports of a run of three cases, with changes; returns the judge's verdict."""
     monkeypatch.setitem(RUNS, "three", Run(["1.*"], 3))
     folder = tmp_path / "reports"
     folder.mkdir()
