@@ -28,7 +28,7 @@ def failure(
     if code is not None and code != CloseCode.NO_STATUS_RCVD:
         return ConnectionLost(f"the server closed with {code} {reason}".rstrip())
     if broken is not None and not isinstance(broken, EOFError):
-        return ConnectionLost(f"the server broke the protocol: {broken}")
+        return ConnectionLost(f"the server broke the protocol: {printable(str(broken))}")
     return ConnectionLost("the connection was lost")
 
 

@@ -13,6 +13,7 @@ from websockets.http11 import Response
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI, parse_uri
 
+from dockerexec_ws.client.failures import printable
 from dockerexec_ws.client.proxy import Proxy, connect_through, proxy_for
 from dockerexec_ws.client.transport import Transport
 from dockerexec_ws.errors import ConnectionLost, SessionRefused, SettingsError
@@ -170,9 +171,11 @@ def _shake_hands(transport: Transport, protocol: ClientProtocol, where: str, dea
         case InvalidStatus():
             raise _refusal(protocol.handshake_exc.response)
         case InvalidHandshake() | EOFError() as error:
-            raise ConnectionLost(f"{where} is not a WebSocket server: {error}{_try_tls(protocol.uri)}") from error
+            reason = printable(str(error))
+            # Without the cause, because a traceback would show the server's bytes as they are.
+            raise ConnectionLost(f"{where} is not a WebSocket server: {reason}{_try_tls(protocol.uri)}") from None
         case error:
-            raise ConnectionLost(str(error)) from error
+            raise ConnectionLost(printable(str(error))) from None
 
 
 def _refusal(response: Response) -> SessionRefused:

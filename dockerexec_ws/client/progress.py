@@ -98,7 +98,7 @@ class Progress:
                 if self.state not in (State.OPENING, State.REFUSED) and self._error != before:
                     logger.warning("the server says: %s", self._error)
             case Malformed(text):
-                self.fail(ConnectionLost(f"the server broke the protocol: {text}"))
+                self.fail(ConnectionLost(f"the server broke the protocol: {printable(text)}"))
         return None
 
     def fail(self, cause: DockerExecError) -> None:

@@ -51,7 +51,7 @@ def connect_through(proxy: Proxy, host: str, port: int, timeout: float) -> socke
         advice = ". Put a user and a password into the proxy's URL: http://USER:PASSWORD@HOST:PORT"
         raise ConnectionLost(
             f"cannot connect to {host}:{port} by the proxy {proxy}: {reason}{advice if rejected else ''}"
-        ) from error
+        ) from None  # a traceback would show the proxy's bytes as they are
     sock: socket.socket = connection.sock
     return sock
 

@@ -4,13 +4,16 @@ import contextlib
 import socket
 import sys
 import threading
+import traceback
 
 import pytest
 
 from dockerexec_ws.client import ConnectionLost, EngineError, ServerShutdown, SessionRefused, connect
-from dockerexec_ws.errors import SettingsError
+from dockerexec_ws.errors import DockerExecError, SettingsError
 from tests.client.scripted import READY, answer, say, upgraded
 from tests.client.support import opened
+from tests.client.terminal import commands
+from tests.client.terminal.commands import OWN_FAILURE
 
 
 @pytest.mark.parametrize(
@@ -204,3 +207,44 @@ def test_a_message_of_nothing_but_empty_fragments(listen):
         made.process.wait()
     assert sys.getsizeof(made.connection._fragments) < 1000
     made.process.close()
+
+
+# Every control character that fits into a line, and those that change the direction of text.
+EVIL = "".join(
+    chr(code)
+    for first, last in ((0x01, 0x09), (0x0B, 0x0C), (0x0E, 0x1F), (0x7F, 0x9F), (0x202A, 0x202E), (0x2066, 0x2069))
+    for code in range(first, last + 1)
+)
+SOURCES = {
+    "the status line": answer(f"HTTP/1.1 403 {EVIL}\r\n\r\n".encode()),
+    "no HTTP": answer(f"{EVIL}\r\n\r\n".encode()),
+    "a header": answer(f"HTTP/1.1 101 OK\r\nUpgrade: {EVIL}\r\n\r\n".encode()),
+    "a header in Latin-1": answer(b"HTTP/1.1 101 OK\r\nUpgrade: \x9b2J\r\n\r\n"),
+    "a text": answer(f"HTTP/1.1 403 No\r\nContent-Type: text/plain\r\n\r\n{EVIL}".encode()),
+    "a refusal": say(b"\xca" + EVIL.encode(), close=(1008,)),
+    "the reason of a refusal": say(close=(1008, EVIL[:41])),
+    "an error": say(READY, b"\xca" + EVIL.encode(), close=(1011,)),
+    "the reason of an error": say(READY, close=(1011, EVIL[-41:])),
+    "the reason of an end": say(READY, close=(4000, EVIL[-41:])),
+    "a message that is none": say(READY, EVIL.encode()),
+    "frames that are none": say(READY, then=EVIL.encode()),
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_control_characters_of_a_server_are_shown_harmless(source, listen, caplog):
+    with pytest.raises(DockerExecError) as caught, connect(listen(SOURCES[source]), ["true"]) as process:
+        process.communicate()
+    for text in (*"".join(traceback.format_exception(caught.value)).splitlines(), *caplog.messages):
+        assert text.isprintable()
+    if "error" in source:
+        assert "\ufffd" in str(caught.value)
+
+
+@pytest.mark.parametrize("source", ["a header in Latin-1", "a refusal", "an error"])
+def test_control_characters_of_a_server_do_not_reach_the_terminal(source, listen):
+    done = commands.run(listen(SOURCES[source]), "true")
+    assert done.returncode == OWN_FAILURE
+    lines = done.stderr.decode().splitlines()
+    assert lines
+    assert all(line.startswith("dockerexec-ws-client: ") and line.isprintable() for line in lines)
