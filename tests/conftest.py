@@ -1,4 +1,4 @@
-"""Fixtures: a real engine, containers of the tests' own, servers; and what makes a hanging test tell where it hangs."""
+"""Fixtures: a real engine, containers for the tests, servers; and hooks by which a hanging test shows where."""
 
 from gevent import monkey
 
@@ -29,7 +29,7 @@ TESTS = pathlib.Path(__file__).parent
 ROOT = TESTS.parent
 IMAGE = "dockerexec-ws-demo:1"
 LABEL = "dockerexec-ws.test"
-# Every wait of a test is bounded by this; slow machines scale it.
+# The limit of every wait in a test; slow machines scale it.
 TIMEOUT = 60 * float(os.environ.get("DOCKEREXEC_WS_TEST_TIME_SCALE", "1"))
 needs_page = pytest.mark.skipif(
     not (ROOT / "dockerexec_ws/page/vendor").is_dir(), reason="the page is not built: install Node.js with npm"
@@ -38,21 +38,21 @@ CABLE_LOCK = pathlib.Path(tempfile.gettempdir()) / "dockerexec-ws-test-cable.loc
 IN_CI = os.environ.get("CI") == "true"
 
 
-# In the background, and under nohup, these are ignored; and so would they be by every program that a test starts.
+# In the background and under nohup these signals are ignored, and every program that a test starts inherits that.
 for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _handler)
 
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # In a worker of pytest-xdist the main greenlet waits for a native thread to bring the next test. gevent takes a
-    # loop without any handle for a deadlock, so give the loop a timer.
+    # In a worker of pytest-xdist the main greenlet waits for the next test from a native thread. gevent takes a loop
+    # without any handle for a deadlock, so give the loop a timer.
     _awake = gevent.get_hub().loop.timer(1, repeat=1)
     _awake.start(lambda: None)
 
 
 class HangingTestError(BaseException):
-    """A test did not end in time; no `except Exception` may take it for a fault of its own."""
+    """A test did not end in time. The base is BaseException, so that no `except Exception` catches this."""
 
 
 def pytest_addoption(parser):
@@ -66,7 +66,7 @@ def pytest_collection_modifyitems(config, items):
         elif "alone" not in item.keywords and (
             item.path.is_relative_to(TESTS / "faults") or "cable" in item.fixturenames
         ):
-            # A new network interface makes Chromium break off its requests (net::ERR_NETWORK_CHANGED).
+            # A new network interface makes Chromium abort its requests (net::ERR_NETWORK_CHANGED).
             item.add_marker("heavy")
     if not config.getoption("--all"):
         kept = [item for item in items if "slow" not in item.keywords]
@@ -75,7 +75,7 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_sessionfinish():
-    """docker-py leaves the unix socket open whose connect() failed; what still holds on to one is of no interest."""
+    """docker-py leaks the unix socket if connect() fails. Collect the last ones without a warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
@@ -101,7 +101,7 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture(autouse=True)
 def _state_dir(tmp_path, monkeypatch):
-    """What the tests' servers leave concerns no other server of this machine."""
+    """Keep the state of the tests' servers apart from that of other servers on this machine."""
     monkeypatch.setattr("dockerexec_ws.web.backend.default_state_dir", lambda: tmp_path / "state")
     monkeypatch.setenv("DOCKEREXEC_WS_STATE_DIR", str(tmp_path / "state"))
 
@@ -127,7 +127,7 @@ def docker_api(docker_host):
 
 @contextlib.contextmanager
 def running_container(api, *, image=IMAGE, **options):
-    """A container, by default of the demo image, with a unique name; removed at the end."""
+    """A container with a unique name, by default of the demo image; it is removed at the end."""
     name = f"dockerexec-ws-test-{secrets.token_hex(4)}"
     labels = {LABEL: "1"} | options.pop("labels", {})
     host_config = api.create_host_config(network_mode="none", **options.pop("host_config", {}))
@@ -138,7 +138,7 @@ def running_container(api, *, image=IMAGE, **options):
     finally:
         with contextlib.suppress(docker.errors.NotFound):
             if api.inspect_container(name)["State"]["Paused"]:
-                api.unpause(name)  # or its removal would hang
+                api.unpause(name)  # otherwise its removal would hang
             api.remove_container(name, force=True)
 
 
@@ -152,7 +152,7 @@ def shared_container(docker_api):
 def container(shared_container, docker_api):
     """A running container; the test must leave no process in it."""
     yield shared_container
-    # The script that ends others has said so, and is about to end itself.
+    # The script that ends others has reported, and is about to exit.
     wait_until(lambda: processes(docker_api, shared_container) == [], timeout=2)
 
 
@@ -164,15 +164,15 @@ def own_container(docker_api):
 
 
 def uncovered(environment=os.environ):
-    """An environment in which coverage is not measured: it doubles the time that a server takes to start.
+    """An environment without coverage, which would double the time that a server takes to start.
 
-    It is for programs that a test uses rather than tests.
+    Use it for programs that are not under test themselves.
     """
     return {name: value for name, value in environment.items() if not name.startswith("COVERAGE")}
 
 
 def processes(api, container):
-    """The command lines of the container's processes, but for its own two (a shell that sleeps) and zombies."""
+    """The command lines of the container's processes, without zombies and its own two (a shell that sleeps)."""
     top = api.top(container, "axo pid,stat,args")
     return [args for _, stat, args in top["Processes"] if stat[0] != "Z" and "sleep 3600" not in args]
 
@@ -194,7 +194,7 @@ def _close_peers():
 
 @pytest.fixture
 def serve(container, docker_host):
-    """A function that starts a server for the container, in this process; they are closed at the end."""
+    """A function that starts a server for the container, in this process; all servers are closed at the end."""
     with contextlib.ExitStack() as stack:
 
         def start(container_id=container, **options):
@@ -211,13 +211,13 @@ def server(serve):
 
 @pytest.fixture
 def cable():
-    """A name for a namespace whose end of a cable has the address 10.231.7.2; ours is 10.231.7.1."""
+    """The name of a network namespace. Its end of a cable has the address 10.231.7.2, the other end 10.231.7.1."""
     if os.getuid() != 0:
         pytest.skip("making a network namespace needs root")
     if not shutil.which("ip"):
         pytest.skip("there is no ip: install iproute2")
     name = f"dew{secrets.token_hex(3)}"
-    # The addresses are fixed, so the machine has one cable at a time.
+    # The addresses are fixed, so the machine can have only one cable at a time.
     with CABLE_LOCK.open("w") as lock:
         wait_until(lambda: _locked(lock), timeout=40)
         with _plugged_in(name):
@@ -225,7 +225,7 @@ def cable():
 
 
 def _locked(file):
-    """Lock *file* unless another process has it locked; return whether that was done."""
+    """Lock *file* unless another process has locked it; return whether this succeeded."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -246,6 +246,6 @@ def _plugged_in(name):
         ip("-n", name, "addr", "add", "10.231.7.2/30", "dev", f"{name}1")
         ip("-n", name, "link", "set", f"{name}1", "up")
         yield
-        ip("link", "del", f"{name}0")  # at once; the namespace's end would do it some time later
+        ip("link", "del", f"{name}0")  # at once: with the namespace it would go some time later
     finally:
         ip("netns", "del", name)

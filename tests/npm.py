@@ -13,15 +13,15 @@ class MissingError(Exception):
 
 
 def install_packages(source):
-    """Install what the package.json in the folder *source* names, as its lock file says if there is one.
+    """Install the packages of the package.json in the folder *source*, at the versions of its lock file if it has one.
 
-    Returns the folder with the packages. Raises MissingError; RuntimeError when npm fails.
+    Returns the folder with the packages. Raises MissingError, or RuntimeError if npm fails.
     """
     for program in ("node", "npm"):
         if not shutil.which(program):
             raise MissingError(f"there is no {program}: install Node.js with npm, from which these tests have packages")
     _FOLDER.mkdir(exist_ok=True)
-    with (_FOLDER / f"{source.name}.lock").open("w") as lock:  # several test processes may want the packages
+    with (_FOLDER / f"{source.name}.lock").open("w") as lock:  # several test processes may need the packages at once
         fcntl.flock(lock, fcntl.LOCK_EX)
         return _install(source)
 
@@ -29,7 +29,7 @@ def install_packages(source):
 def _install(source):
     files = [source / "package.json", *source.glob("package-lock.json")]
     folder = _FOLDER / source.name
-    # Written last: an installation that was broken off is done over.
+    # Written last, so that an interrupted installation is repeated.
     stamp = folder / "stamp"
     wanted = "".join(file.read_text() for file in files)
     if not stamp.exists() or stamp.read_text() != wanted:

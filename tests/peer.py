@@ -1,4 +1,4 @@
-"""A WebSocket client for tests that decides itself when to read and which bytes to send."""
+"""A WebSocket client for tests, which control when it reads and which bytes it sends."""
 
 import contextlib
 import socket
@@ -15,7 +15,7 @@ READY = b"\x64"
 
 
 class ClosedError(Exception):
-    """The connection ended; *code* is the close code on the wire, 1006 if there was none."""
+    """The connection ended. *code* is the close code on the wire, or 1006 if there was none."""
 
     def __init__(self, code, reason):
         super().__init__(f"closed: {code} {reason}")
@@ -36,7 +36,7 @@ def masked(opcode, payload, *, fin=True):
 
 
 class Peer:
-    """Connects to *url* to run *argv*; reads nothing but the handshake's response on its own account."""
+    """Connects to *url* to run *argv*. By itself it reads only the response to the handshake."""
 
     made = []  # noqa: RUF012  # closed at the end of each test
 
@@ -111,7 +111,7 @@ class Peer:
                     self.protocol.receive_data(data)
                 else:
                     self.protocol.receive_eof()
-                with contextlib.suppress(OSError):  # the server may be gone: what it sent before counts
+                with contextlib.suppress(OSError):  # the server may be gone: its earlier messages count
                     self._flush()
                 self.events += self.protocol.events_received()
                 if not data and not self.events:
@@ -119,7 +119,7 @@ class Peer:
         return self.events.pop(0)
 
     def receive(self):
-        """The next message; raises ClosedError."""
+        """Return the next message; raises ClosedError."""
         while True:
             frame = self._next_event()
             if frame.opcode in (Opcode.BINARY, Opcode.TEXT, Opcode.CONT):
@@ -160,7 +160,7 @@ class Peer:
         self._flush()
 
     def vanish(self):
-        """Go without a close frame."""
+        """Leave without a close frame."""
         self.socket.close()
 
     def ready(self):
@@ -178,7 +178,7 @@ class Peer:
         return output
 
     def transcript(self):
-        """Everything until the end."""
+        """Return everything until the end."""
         return Transcript(self)
 
 

@@ -1,4 +1,4 @@
-"""An engine of a test's own, which may be stopped and killed."""
+"""A private engine that tests may stop and kill."""
 
 import contextlib
 import os
@@ -17,12 +17,12 @@ NAME = "servertest"
 
 
 class PrivateEngine:
-    """An engine in a folder of its own, run by bin/engine; nothing is started before ``up``."""
+    """An engine in a separate folder, run by bin/engine. Nothing runs before ``up``."""
 
     def __init__(self, folder):
         self.folder = pathlib.Path(tempfile.mkdtemp(dir=folder))  # short: see bin/engine
         self.address = f"unix://{self.folder}/docker.sock"
-        # TMPDIR: what a killed run leaves goes with the folder.
+        # TMPDIR: files that a killed run leaves are removed with the folder.
         self.environment = os.environ | {"DOCKEREXEC_WS_ENGINE_HOME": str(self.folder), "TMPDIR": str(self.folder)}
 
     def run(self, command):
@@ -37,7 +37,7 @@ class PrivateEngine:
 
     @contextlib.contextmanager
     def running(self, command):
-        """The command in a process group of its own, which is killed at the end."""
+        """Run the command in a separate process group, which is killed at the end."""
         with (self.folder / "stderr").open("wb") as stderr:
             process = subprocess.Popen(
                 [SCRIPT, command],
@@ -55,7 +55,7 @@ class PrivateEngine:
                 process.wait()
 
     def up(self):
-        """Have everything up; returns what was said on the way."""
+        """Start everything; return the messages on stderr."""
         done = self.run("up")
         assert (done.returncode, done.stdout) == (0, f"{self.address}\n"), done.stderr
         return done.stderr
@@ -77,20 +77,20 @@ class PrivateEngine:
     def kill(self, *programs):
         for program in programs:
             for pid in self.processes(program):
-                with contextlib.suppress(ProcessLookupError):  # containerd goes with its dockerd
+                with contextlib.suppress(ProcessLookupError):  # containerd ends with its dockerd
                     os.kill(pid, signal.SIGKILL)
 
     def works(self):
-        """Whether there is one daemon, and the demo container runs commands."""
+        """Whether exactly one daemon runs, and the demo container runs commands."""
         (_daemon,) = self.processes("dockerd ")
         return self.docker("exec", NAME, "echo", "it works") == "it works"
 
     def remove(self):
-        """Leave nothing, whatever state the engine is in."""
+        """Remove everything, whatever state the engine is in."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.run("down")
         self.kill("")
-        # What a killed dockerd had mounted stays mounted; its data folder, on itself, even beyond a later orderly end.
+        # A killed dockerd leaves its mounts. Its data folder, mounted on itself, stays even after a later clean stop.
         mounted = [line.split()[1] for line in pathlib.Path("/proc/mounts").read_text().splitlines()]
         for target in reversed([target for target in mounted if target.startswith(f"{self.folder}/")]):
             subprocess.run(["umount", "--lazy", target], check=True, timeout=10)
@@ -99,7 +99,7 @@ class PrivateEngine:
 
 @contextlib.contextmanager
 def private_engine(folder="/tmp"):
-    """A PrivateEngine in *folder*, which leaves nothing at the end; skips what needs one where it cannot be had."""
+    """A PrivateEngine in *folder*, removed at the end. Skips the test if an engine cannot be started."""
     if os.geteuid() != 0:
         pytest.skip("needs root, to start an engine")
     engine = PrivateEngine(folder)

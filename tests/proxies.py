@@ -1,4 +1,4 @@
-"""Real proxies before an engine or a server, run privately, some with a configuration that the manual has."""
+"""Real proxies in front of an engine or a server, run privately, some with a configuration from the manual."""
 
 import contextlib
 import os
@@ -14,14 +14,14 @@ from tests.conftest import ROOT, wait_until
 
 
 def path_of(program):
-    """The path of *program*, which only root may have in its PATH. Skips the test if there is none."""
+    """The path of *program*, also from folders that are in root's PATH only. Skips the test if there is none."""
     if not (path := shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")):
         pytest.skip(f"there is no {program}: install it")
     return path
 
 
 def from_the_manual(page, first_line, **replacements):
-    """The literal block of a page that begins with *first_line*, with what a test has to replace."""
+    """The literal block of a page that begins with *first_line*, with replacements for a test."""
     text = (ROOT / f"docs/{page}.rst").read_text()
     (block,) = re.findall(rf"^((?:    .*\n)*    {re.escape(first_line)}\n(?:    .*\n)*)", text, re.MULTILINE)
     for placeholder, value in replacements.items():
@@ -32,7 +32,7 @@ def from_the_manual(page, first_line, **replacements):
 
 @contextlib.contextmanager
 def running(program, configuration, folder, *arguments, address):
-    """*program* with *configuration*, a text, in *folder*, until the block's end. It listens on *address*."""
+    """Run *program* with the text *configuration* in *folder* until the block ends. It listens on *address*."""
     path = path_of(program)
     (folder / "configuration").write_text(configuration)
     with (
@@ -48,7 +48,7 @@ def running(program, configuration, folder, *arguments, address):
 
 
 def answers(address):
-    """Whether somebody listens on *address*, a unix socket's path or host and port."""
+    """Whether a server listens on *address*, which is a unix socket's path, or a host and port."""
     with socket.socket(socket.AF_INET if isinstance(address, tuple) else socket.AF_UNIX) as client:
         return client.connect_ex(address) == 0
 
@@ -77,7 +77,7 @@ def nginx(engine_socket, folder):
 
 @contextlib.contextmanager
 def nginx_before(url, folder, *, forget=()):
-    """The address of a server's page behind nginx, as in the manual but for the lines that begin with *forget*."""
+    """The address of a server's page behind nginx, as in the manual, without the lines that begin with *forget*."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = free.getsockname()
     location = from_the_manual("serving", "location /shell/ {", **{"http://127.0.0.1:8080/PATH": url})
@@ -126,7 +126,7 @@ listen tcp
 
 
 def haproxy_passes_on_upgrades():
-    """Whether this machine's HAProxy is one of those that do, in HTTP mode."""
+    """Whether this machine's HAProxy passes on upgrades in HTTP mode."""
     told = subprocess.run([path_of("haproxy"), "-v"], capture_output=True, text=True, check=True).stdout
     return int(re.search(r"version (\d+)", told)[1]) >= 3
 

@@ -1,4 +1,4 @@
-"""An engine offered on a TCP port; ``python -m tests.relay HOST SOCKET`` tells its address as a machine."""
+"""Offer an engine on a TCP port; ``python -m tests.relay HOST SOCKET`` prints its address."""
 
 from gevent import monkey
 
@@ -14,7 +14,7 @@ from gevent.server import StreamServer
 
 
 def relay(socket_path, host="127.0.0.1", note=None, **options):
-    """A server, not started yet; half-closes are passed on. *note* gets the method and the target of each request."""
+    """Make a server without starting it. It passes on half-closes; *note* gets each request's method and target."""
 
     def serve(client, _address):
         with client, socket.socket(socket.AF_UNIX) as engine:
@@ -26,7 +26,7 @@ def relay(socket_path, host="127.0.0.1", note=None, **options):
 
 
 class Requests:
-    """Finds the requests in what a connection's client sends, up to the start of an exec: what follows is stdin."""
+    """Finds the requests in a client's bytes, up to the start of an exec: the bytes after it are stdin."""
 
     def __init__(self, note):
         self._note = note

@@ -1,4 +1,4 @@
-"""A stand-in for the engine, for faults that a real one cannot be made to show: it answers as it is scripted."""
+"""A stand-in for the engine with scripted answers, for faults that cannot be produced on a real engine."""
 
 import contextlib
 import json
@@ -17,10 +17,10 @@ def frame(stream, payload):
 class StandInEngine:
     """Answers on a unix socket at *path*.
 
-    *stream* is sent in the same segment as the head of the answer to an exec's start; *states* are the answers to exec
-    inspect, one after the other, the last one for ever. With *keeps_open* the stream never ends. *events* is a queue of
-    the engine's events; without it, it has none. ``requests`` collects "METHOD path" of what was asked, ``bodies`` that
-    and the body.
+    *stream* is sent in the same segment as the head of the answer to an exec's start. *states* are the answers to exec
+    inspect in order; the last one is repeated. With *keeps_open* the stream never ends. *events* is a queue of the
+    engine's events; by default there are none. ``requests`` collects each request as "METHOD path", ``bodies`` that and
+    the body.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class StandInEngine:
                 if self.hang_on and self.hang_on in path:
                     gevent.sleep(3600)
                 if path.endswith("/start") and self.start_answer is None:
-                    with contextlib.suppress(OSError):  # who asked may be content with less
+                    with contextlib.suppress(OSError):  # the client may not wait for the whole answer
                         sock.sendall(UPGRADED + self.stream)
                         if not self.keeps_open:
                             sock.shutdown(socket.SHUT_WR)

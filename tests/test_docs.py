@@ -1,4 +1,4 @@
-"""The README and the manual: their links lead somewhere, and their samples run as they are written."""
+"""The README and the manual: their links have targets, and their samples run as written."""
 
 import contextlib
 import io
@@ -101,7 +101,7 @@ def hello():
 def test_the_sample_of_an_application_beside_another(container, docker_host, page, index):
     sample = PRELUDE + samples(page)[index].replace('"servertest"', f'"{container}", docker_host="{docker_host}"')
     assert sample.count('("127.0.0.1", 8080)') == 1
-    # The server of the sample listens on a fixed port, which may be taken.
+    # The sample's server listens on a fixed port, which may be taken.
     sample = sample.replace('("127.0.0.1", 8080)', "listener").replace(
         "both = ", "import socket\nlistener = socket.create_server(('127.0.0.1', 0))\nboth = "
     )
@@ -136,7 +136,7 @@ def first_line(process):
 
 TERMINAL_CLIENT = commands("docs/clients.rst", "dockerexec-ws-client ") + commands("docs/clients.rst", "tar -c ")
 
-# Programs that the samples run in the container, and what they print.
+# Programs that the samples run in the container, and their output.
 PREPARE = """\
 adduser app 2>/dev/null || echo app:x:4321:4321::/:/bin/sh >>/etc/passwd
 mkdir -p /srv /var/log
@@ -148,7 +148,7 @@ chmod +x /manage.py /usr/bin/pg_dump
 
 
 def archive_of(name, file):
-    """A tar archive, as bytes, of *file* by another name."""
+    """Return a tar archive, as bytes, of *file* under another name."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
         tar.add(file.resolve(), name)

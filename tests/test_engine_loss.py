@@ -1,4 +1,4 @@
-"""The engine goes away under a server, and comes back: a private engine of this module's own is killed."""
+"""The engine goes away under a server, and comes back: these tests kill a private engine."""
 
 import gc
 import os
@@ -17,7 +17,7 @@ from tests.conftest import ROOT, wait_until
 from tests.peer import Peer
 from tests.private_engine import NAME, command_lines, private_engine
 
-# docker-py leaves the unix socket open whose connect() failed; it is collected here, where that is no error.
+# docker-py leaks the unix socket if connect() fails. It is collected here, where the warning is no error.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 
 # Seconds within which every session is told.
@@ -28,7 +28,7 @@ BOUND = 10.0
 def _collect_garbage(caplog):
     yield
     for phase in ("setup", "call", "teardown"):
-        caplog.get_records(phase).clear()  # logged errors hold on to the socket
+        caplog.get_records(phase).clear()  # logged errors keep the socket alive
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
@@ -53,13 +53,13 @@ def server(engine):
 
 
 def assert_told(peer):
-    """The session ends by telling that the engine is gone, and gives no exit code."""
+    """Check that the session ends with a message that the engine is gone, and without an exit code."""
     peer.timeout = BOUND
     transcript = peer.transcript()
     assert [message for message in transcript.messages if message[0] == Code.STOPPED] == []
     (text,) = transcript.errors
     assert "engine" in text.lower()
-    assert "/" not in text  # no path
+    assert "/" not in text  # it reveals no path
     assert transcript.close_code == 1011
     return transcript
 
@@ -94,16 +94,16 @@ def test_killed_in_mid_stream(engine, server, killed):
         assert_told(peer)
     wait_until(lambda: server.sessions == [])
 
-    # A session that is asked for now is told, too; the server stays.
+    # A new session is told, too. The server stays up.
     assert_told(Peer(server.url, "echo"))
     engine.up()
     assert_works(server)
-    # What the killer could not end went with the container.
+    # Processes that the killer could not end went with the container.
     assert not [line for pid, line in command_lines().items() if pid in left and line.startswith("yes")]
 
 
 def test_killed_while_nothing_of_the_output_is_read(engine, server):
-    """What the server holds for a peer that does not read is no reason to wait; it arrives when the peer reads."""
+    """The server does not wait until a peer reads the output that it holds. The output arrives once the peer reads."""
     peer = Peer(server.url, "yes", receive_buffer=4096).ready()
     (session,) = server.sessions
     wait_until(lambda: not session._output.buffer.room)
@@ -134,7 +134,7 @@ def test_stopped_before_a_session(engine, server):
 
 
 def test_an_orderly_end_in_mid_stream(engine, server):
-    """The engine ends the container's processes, and may still say so: an exit code of a signal, or no code at all."""
+    """The engine ends the container's processes and may still report it: the exit code is a signal's, or missing."""
     peer = Peer(server.url, "yes").ready()
     peer.until(b"y\n")
     with engine.running("down") as down:
@@ -150,7 +150,7 @@ def test_an_orderly_end_in_mid_stream(engine, server):
 
 @pytest.fixture
 def hanging(engine):
-    """A function that stops the engine's daemon, without its knowing; at the end it goes on."""
+    """A function that freezes the engine's daemon with SIGSTOP; the daemon continues at the end."""
     (daemon,) = engine.processes("dockerd ")
     try:
         yield lambda: os.kill(daemon, signal.SIGSTOP)
@@ -159,7 +159,7 @@ def hanging(engine):
 
 
 def test_an_engine_too_slow_to_answer(engine, hanging):
-    """Whoever asks is told within the deadline; who has a session waits, and goes on when the engine does."""
+    """A new client is told within the deadline. A running session waits, and continues when the engine does."""
     with DockerExecServer(NAME, port=0, path="x", docker_host=engine.address, engine_timeout=1.5) as server:
         waiting = Peer(server.url, "bash", "-c", "read line; echo $line; exit 3").ready()
         leaving = Peer(server.url, "bash", "-c", "trap '' HUP; echo up; sleep 1000").ready()
@@ -171,14 +171,14 @@ def test_an_engine_too_slow_to_answer(engine, hanging):
         assert transcript.errors == ["the Docker Engine did not answer within 1.5 s"]
         assert transcript.close_code == 1011
         leaving.vanish()
-        wait_until(lambda: len(server.sessions) == 1)  # nothing more can be done now
+        wait_until(lambda: len(server.sessions) == 1)  # the killer cannot do more now
         assert server.kill_failures == 1
         waiting.stdin(b"hello\n")
         (daemon,) = engine.processes("dockerd ")
         os.kill(daemon, signal.SIGCONT)
         transcript = waiting.transcript()
         assert (transcript.stdout, transcript.exit_code) == (b"hello\n", 3)
-        # Tried again, and by now possible.
+        # The killer tries again, and succeeds by now.
         wait_until(lambda: "sleep 1000" not in engine.docker("top", NAME, "axo", "pid,args"))
         assert_works(server)
 
@@ -193,7 +193,7 @@ def test_a_hanging_engine_does_not_hold_up_the_servers_end(engine, hanging):
         hanging()
         process.terminate()
         assert peer.transcript().messages == [b"\xc9"]
-        # 3.8 s on a quiet machine. The engine's timeout, which would hold it up, is 30 s.
+        # It takes 3.8 s on a quiet machine. Waiting for the engine's timeout would take 30 s.
         assert process.wait(timeout=15) == 0
 
 
@@ -215,14 +215,14 @@ def test_the_server_ends_while_the_engine_is_gone(engine, server):
     peer = Peer(server.url, "sleep", "600").ready()
     engine.kill("dockerd ", "containerd ")
     server.close()
-    transcript = peer.transcript()  # which of the two the session saw first is left open
+    transcript = peer.transcript()  # the session may see either of the two first
     assert transcript.exit_code is None
     assert transcript.close_code in (1001, 1011)
     assert server.sessions == []
 
 
 def test_the_engines_machine_vanishes(serve, cable, docker_host, own_container):
-    """Nothing comes from it, not even an end of the connection; and nothing is asked of it that could time out."""
+    """The machine sends nothing, not even an end of the connection. No request is pending that could time out."""
     arguments = ["ip", "netns", "exec", cable, sys.executable, "-m", "tests.relay", "10.231.7.2"]
     with subprocess.Popen(
         [*arguments, docker_host.removeprefix("unix://")], cwd=ROOT, stdout=subprocess.PIPE, text=True
@@ -230,7 +230,7 @@ def test_the_engines_machine_vanishes(serve, cable, docker_host, own_container):
         try:
             server = serve(own_container, docker_host=relay.stdout.readline().strip(), engine_timeout=3)
             silent = Peer(server.url, "sleep", "1000").ready()
-            gevent.sleep(4)  # longer than the deadline: as long as its machine is there, a session may be silent
+            gevent.sleep(4)  # longer than the deadline: while the machine is there, a session may be silent
             assert len(server.sessions) == 1
             subprocess.run(["ip", "-n", cable, "link", "set", f"{cable}1", "down"], check=True)
             assert_told(silent)

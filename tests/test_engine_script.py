@@ -1,4 +1,4 @@
-"""bin/engine, with a private engine of the tests' own: what it makes, repairs, ends and leaves alone."""
+"""bin/engine, with a private engine: what the script makes, repairs, ends and leaves alone."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ from tests.conftest import IMAGE, wait_until
 from tests.private_engine import NAME, SCRIPT, command_lines, private_engine
 
 LABEL = "dockerexec-ws.demo"
-# No unix socket and no TCP port is there.
+# Addresses at which there is no unix socket and no TCP port.
 NOWHERE = ["unix:///nonexistent/docker.sock", "tcp://127.0.0.1:1"]
 
 
@@ -28,7 +28,7 @@ def firewall():
     for command in [["iptables-save"], ["iptables-legacy-save"], ["nft", "list", "ruleset"]]:
         if shutil.which(command[0]):
             rules = subprocess.run(command, capture_output=True, text=True, timeout=10).stdout
-            parts.append(re.sub(r"^#.*|\[\d+:\d+\]", "", rules, flags=re.MULTILINE))  # not the date and the counters
+            parts.append(re.sub(r"^#.*|\[\d+:\d+\]", "", rules, flags=re.MULTILINE))  # no date, no counters
     return parts
 
 
@@ -50,7 +50,7 @@ def module_engine():
 
 @pytest.fixture
 def engine(module_engine):
-    """A private engine with the demo container, both up; the test may do to it what it likes."""
+    """A private engine with the demo container, both running; the test may damage them."""
     module_engine.up()
     return module_engine
 
@@ -106,7 +106,7 @@ def test_status_tells_what_runs(engine):
 @pytest.mark.parametrize("labels", [[], [f"--label={LABEL}=somebody's"]])
 def test_a_foreign_container_of_the_same_name_is_not_touched(engine, labels):
     engine.docker("rm", "--force", NAME)
-    # The image of this project does not make the container this project's.
+    # A container of this project's image does not belong to this project for that reason.
     foreign = engine.docker("create", "--name", NAME, *labels, "--network=none", IMAGE, "true")
     try:
         done = engine.run("up")
@@ -115,7 +115,7 @@ def test_a_foreign_container_of_the_same_name_is_not_touched(engine, labels):
             f"engine: a container named {NAME} .* not of this project .*{engine.address}.*\n", done.stderr
         )
         assert engine.docker("inspect", "--format", "{{.Id}} {{.State.Status}}", NAME) == f"{foreign} created"
-        # Nor does `down` take it for its own.
+        # `down` leaves the foreign container alone, too.
         engine.down()
         assert engine.run("up").returncode == 1
         assert engine.docker("inspect", "--format", "{{.Id}}", NAME) == foreign
@@ -130,7 +130,7 @@ def test_a_foreign_container_of_the_same_name_is_not_touched(engine, labels):
         [["pause", NAME]],
         [["rm", "--force", NAME]],
         [["rm", "--force", NAME], ["rmi", IMAGE]],
-        [["rmi", "--force", IMAGE]],  # takes only its name: a container runs
+        [["rmi", "--force", IMAGE]],  # removes only the image's name, because a container runs
         [["kill", NAME], ["rmi", "--force", IMAGE]],
         [["rm", "--force", NAME], ["create", "--name", NAME, f"--label={LABEL}=container", "--network=none", IMAGE]],
     ],
@@ -172,7 +172,7 @@ def test_down_stops_everything(engine):
     assert engine.processes() == set()
     assert not (engine.folder / "docker.sock").exists()
     assert firewall() == engine.firewall_before
-    engine.down()  # there is nothing to do, and that is no error
+    engine.down()  # having nothing to do is no error
 
 
 def is_being_run(engine):
@@ -250,11 +250,11 @@ def test_docker_host_that_leads_nowhere_is_an_error(address):
 
 
 def test_who_is_not_root_is_told_what_to_do():
-    """Somebody who may not use the engine's socket, and may not install one."""
+    """The user may neither use the engine's socket nor install an engine."""
     folder = pathlib.Path(tempfile.mkdtemp(dir="/tmp"))
     try:
         folder.chmod(0o755)
-        copy = shutil.copy2(SCRIPT, folder)  # the checkout may be where others cannot read
+        copy = shutil.copy2(SCRIPT, folder)  # other users may be unable to read the checkout
         if os.geteuid() == 0:
             os.chown(folder, 65534, 65534)
         prefix = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []

@@ -182,7 +182,7 @@ def test_sigterm_tells_the_clients_and_ends_their_processes(start, worker, docke
 
 
 def test_a_worker_that_has_served_its_requests_leaves_nothing(start, docker_api, container):
-    """Its long session is ended in order, and its successor has nothing to end, nor to complain of."""
+    """The worker ends its long session cleanly. Its successor has nothing to end, and logs no warning."""
     server = start(STOCK, "--max-requests", "2", "--limit-request-line", "0", DOCKEREXEC_WS_MAX_SESSIONS="1000")
     with Peer(server.url, "bash", "-c", "trap '' HUP; echo up; sleep 1000") as peer:
         peer.until(b"up")
@@ -219,7 +219,7 @@ def test_a_missing_setting_is_an_error_at_import(docker_host, container, variabl
 
 
 def test_tls_files_of_a_server_that_is_not_this_one(docker_host, container):
-    """Dropped without a word, a client_ca would ask nobody for a certificate."""
+    """If client_ca were ignored silently, no client would be asked for a certificate."""
     settings = {"DOCKEREXEC_WS_CONTAINER": container, "DOCKEREXEC_WS_PATH": "x", "DOCKER_HOST": docker_host}
     result = subprocess.run(
         [sys.executable, "-c", "from gevent import monkey; monkey.patch_all(); import dockerexec_ws.wsgi"],
@@ -243,7 +243,7 @@ def test_without_patching_the_import_says_what_to_do(docker_host, container):
 
 
 def test_a_policy_file(start, tmp_path):
-    """What is the server's own is gunicorn's affair there; the rest counts, and the environment goes before it."""
+    """Settings of the server itself are left to gunicorn. The others count, and the environment overrides them."""
     (tmp_path / "policy.toml").write_text(
         "[server]\nport = 1\npath = 'other'\n[requests]\nallow_command = ['echo']\n"
         "[access]\nallow_host = ['a.example']\nallow_unauthenticated = true"

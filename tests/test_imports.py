@@ -1,4 +1,4 @@
-"""The three floors and the client, kept by reading the imports; and what importing the package does to a program."""
+"""The imports keep the order of the three floors and the client; and the effects of importing the package."""
 
 import ast
 import os
@@ -12,7 +12,7 @@ import dockerexec_ws
 
 PACKAGE = pathlib.Path(dockerexec_ws.__file__).parent
 
-# The floors, and what each may import of the package.
+# The floors, and the parts of the package that each may import.
 FLOORS = {
     "errors": set(),
     "parser_logging": set(),
@@ -29,7 +29,7 @@ FLOORS = {
 }
 TOP = {"__init__", "__main__", "cli", "wsgi"}
 
-# No I/O, no clock, no concurrency: nothing that could make a pure module's answer depend on more than its arguments.
+# No I/O, no clock, no concurrency: a pure module's results depend only on its arguments.
 PURE = {"codecs", "collections", "dataclasses", "enum", "itertools", "re", "string", "struct", "typing", "unicodedata"}
 NOT_FOR_ENGINE = {"websockets", "geventwebsocket", "click"}
 
@@ -39,7 +39,7 @@ def name_of(path):
 
 
 def imports_of(path, text):
-    """The absolute name of everything that the module imports, wherever in it the import stands."""
+    """Yield the absolute name of everything that the module imports, wherever the import is."""
     package = name_of(path).split(".")[:-1]
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
@@ -52,7 +52,7 @@ def imports_of(path, text):
 
 
 def part_of(name):
-    """Which part of the package *name* belongs to ("__init__" for what is no module); None for foreign names."""
+    """The part of the package that *name* belongs to ("__init__" if it is not a module); None for foreign names."""
     package, _, rest = f"{name}.".partition(".")
     if package != "dockerexec_ws":
         return None
@@ -142,7 +142,7 @@ def test_only_the_ways_to_run_import_cli_and_wsgi(path):
 
 def run_fresh(program):
     """Run *program* in a Python without gevent's patches, and return what it prints."""
-    # Without coverage, which would import gevent there.
+    # Coverage is off, because it would import gevent.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     command = [sys.executable, "-W", "error", "-c", program]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
@@ -156,7 +156,7 @@ def test_importing_the_package_loads_neither_gevent_nor_docker():
     assert not {"gevent", "docker", "requests", "websockets", "geventwebsocket"} & set(loaded)
 
 
-# __main__ is there to patch, wsgi makes its application as it is imported.
+# Importing __main__ patches, and importing wsgi makes its application, so these two are left out.
 IMPORTABLE = [name_of(path).removesuffix(".__init__") for path in MODULES if path.stem not in {"__main__", "wsgi"}]
 PATCHED = "from gevent import monkey; print(*filter(monkey.is_module_patched, ['socket', 'threading', 'time', 'ssl']))"
 

@@ -27,8 +27,8 @@ needs_npm = pytest.mark.skipif(not shutil.which("npm"), reason="there is no npm:
 
 
 def run(*command, cwd, **changes):
-    """Run a command with *changes* of the environment; returns what it prints."""
-    # Without what would lead to the checkout, and without coverage: pip and build are not what is measured.
+    """Run a command with *changes* of the environment; return its output."""
+    # PYTHONPATH would lead to the checkout. Coverage is off, because pip and build are not measured.
     environment = {
         name: value for name, value in os.environ.items() if name != "PYTHONPATH" and not name.startswith("COVERAGE_")
     }
@@ -42,11 +42,11 @@ def run(*command, cwd, **changes):
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """A folder with what git has or would add, and nothing else."""
+    """A folder with only the files that git has or would add."""
     source = tmp_path_factory.mktemp("source")
     listed = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT)
     for name in filter(None, listed.split("\0")):
-        if (ROOT / name).exists():  # or it is deleted and git has not been told yet
+        if (ROOT / name).exists():  # git may still list a deleted file
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, source / name)
     return source
@@ -73,8 +73,8 @@ def bin_folder(wheel, tmp_path_factory):
     venv.create(folder, symlinks=True)
     python = folder / "bin/python"
     run(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", wheel, cwd=folder)
-    # What the package requires is here already. Paths from a .pth file come last, and .pth files there are not read: so
-    # the editable installation that runs this test is out of reach.
+    # The package's requirements are installed here already. Paths from a .pth file come last, and .pth files in those
+    # paths are not read. So the editable installation that runs this test is out of reach.
     fresh = pathlib.Path(
         run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).strip()
     )
@@ -102,7 +102,7 @@ def files_of(wheel):
 
 
 def own_files(source):
-    """What of the sources is to be in a wheel."""
+    """The source files that belong in a wheel."""
     package = source / "dockerexec_ws"
     paths = [*package.rglob("*.py"), *package.rglob("*.sh"), package / "py.typed", *(package / "page").glob("*")]
     return {path.relative_to(source).as_posix() for path in paths if path.suffix != ".json"}
@@ -163,13 +163,13 @@ def test_the_libraries_are_locked_to_one_content_each_and_to_no_registry():
     assert len(packages) >= len(named["dependencies"])
     for path, package in packages.items():
         assert package["integrity"].startswith("sha512-"), path
-        assert "resolved" not in package, path  # whichever registry the user has
+        assert "resolved" not in package, path  # the user's own registry is used
     for kind in ("dependencies", "devDependencies"):
         assert lock["packages"][""][kind] == named[kind]
 
 
 def without_npm(folder):
-    """A PATH on which there is no npm."""
+    """A PATH without npm."""
     folder.mkdir()
     for program in ("sh", "git"):
         (folder / program).symlink_to(shutil.which(program))
@@ -177,7 +177,7 @@ def without_npm(folder):
 
 
 def test_without_npm_all_but_the_page_is_built_which_is_said(source, tmp_path):
-    # What a former build may have left here must not get in.
+    # Leftovers of a former build must not get in.
     for folder in (LIBRARIES, COMPRESSED):
         stale = source / "build/lib" / folder
         stale.mkdir(parents=True, exist_ok=True)

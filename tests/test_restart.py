@@ -1,4 +1,4 @@
-"""Servers that are killed, and what their successors find."""
+"""Servers that are killed, and the processes that their successors find."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ TREE = "trap '' HUP; setsid sleep 1000 & sleep 1000 & echo up; wait"
 
 @contextlib.contextmanager
 def running(*options, command=("-m", "dockerexec_ws"), **environment):
-    """A server process; yields it and its URL, None if it does not tell that."""
+    """Run a server process; yield it and its URL, which is empty if the process prints none."""
     with subprocess.Popen(
         [sys.executable, *command, *options], env=uncovered() | environment, cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -39,7 +39,7 @@ def start(own_container, docker_host):
 
 
 def sessions(url, count=3):
-    """Have sessions running, and return them."""
+    """Start sessions and return their peers."""
     peers = [Peer(url, "bash", "-c", TREE, tty=number % 2 == 1).ready() for number in range(count)]
     for peer in peers:
         peer.until(b"up")
@@ -56,11 +56,11 @@ def test_what_a_killed_server_left_ends_when_the_next_one_starts(start, own_cont
     sessions(url)
     kill(killed)
     gevent.sleep(1)
-    assert len(processes(docker_api, own_container)) == 9  # nobody is there to end them
+    assert len(processes(docker_api, own_container)) == 9  # no server is there to end them
     _, url = start()
     wait_until(lambda: processes(docker_api, own_container) == [], timeout=3)
     assert Peer(url, "echo", "hi").transcript().stdout == b"hi\n"
-    wait_until(lambda: len(list((tmp_path / "state").iterdir())) == 1)  # its own
+    wait_until(lambda: len(list((tmp_path / "state").iterdir())) == 1)  # the new server's own file
 
 
 def test_a_living_servers_sessions_are_not_touched(start, own_container, docker_api):
@@ -86,7 +86,7 @@ def test_a_paused_container_is_waited_for(start, own_container, docker_api, tmp_
     docker_api.pause(own_container)
     second, _ = start()
     gevent.sleep(1)
-    second.terminate()  # before it could do anything
+    second.terminate()  # before it could end any process
     assert second.wait(timeout=5) == 0
     assert len(list((tmp_path / "state").iterdir())) == 1
     start()
@@ -104,7 +104,7 @@ def test_what_was_left_on_purpose_is_left(start, own_container, docker_api):
 
 
 def test_each_gunicorn_worker_is_one(own_container, docker_host, docker_api, tmp_path):
-    """A worker that is killed is replaced; the new one ends what it left, and nothing of its sibling's."""
+    """A killed worker is replaced. The new one ends the processes that it left, and none of its sibling's."""
     settings = {"DOCKEREXEC_WS_CONTAINER": own_container, "DOCKEREXEC_WS_PATH": "x", "DOCKER_HOST": docker_host}
     port = 20000 + os.getpid() % 10000
     arguments = ("-k", "gevent", "-w", "2", "-b", f"127.0.0.1:{port}", "--no-control-socket", "dockerexec_ws.wsgi:app")
@@ -115,7 +115,7 @@ def test_each_gunicorn_worker_is_one(own_container, docker_host, docker_api, tmp
             wait_until(lambda: state.exists() and len(list(state.glob("*.instance"))) == 2, timeout=20)
             url = f"ws://127.0.0.1:{port}/x"
             peers = {}
-            while len(peers) < 2:  # until each worker has a session
+            while len(peers) < 2:  # connect until each worker has a session
                 peer = Peer(url, "bash", "-c", TREE).ready()
                 peer.until(b"up")
                 worker = worker_of(docker_api, own_container, gunicorn.pid, peer)
@@ -131,7 +131,7 @@ def test_each_gunicorn_worker_is_one(own_container, docker_host, docker_api, tmp
             assert len(processes(docker_api, own_container)) == 3
             peers[living].close()
             wait_until(lambda: processes(docker_api, own_container) == [], timeout=3)
-            wait_until(lambda: len(list(state.iterdir())) == 2)  # the killed one's is done
+            wait_until(lambda: len(list(state.iterdir())) == 2)  # the killed worker's file is gone
         finally:
             gunicorn.terminate()
             gunicorn.wait(timeout=20)
@@ -139,8 +139,8 @@ def test_each_gunicorn_worker_is_one(own_container, docker_host, docker_api, tmp
 
 
 def worker_of(docker_api, container, gunicorn, peer):
-    """The pid of the worker process that has the peer's connection."""
-    # In the worker's row of the table the server's port comes first. Other connections may have one of the two ports.
+    """Return the pid of the worker process that has the peer's connection."""
+    # In the worker's row of the table the server's port comes first. Other connections may share one of the two ports.
     ports = [f"{end[1]:04X}" for end in (peer.socket.getpeername(), peer.socket.getsockname())]
     with open("/proc/net/tcp") as table:
         rows = [line.split() for line in table]

@@ -1,4 +1,4 @@
-"""bin/serve, as a user runs it: what it serves, says and passes on, and how it ends."""
+"""bin/serve as a user runs it: what it serves, prints and passes on, and how it ends."""
 
 import contextlib
 import os
@@ -21,13 +21,13 @@ NOWHERE = "tcp://127.0.0.1:1"
 
 
 def environment_of(**settings):
-    """The environment of a server: what that of this test run says is not for it, but where its state is."""
+    """The environment of a server: that of this test run, without settings other than the state folder."""
     kept = {name: value for name, value in uncovered().items() if not name.startswith("DOCKEREXEC_WS_")}
     return kept | {"DOCKEREXEC_WS_STATE_DIR": os.environ["DOCKEREXEC_WS_STATE_DIR"]} | settings
 
 
 class Serve:
-    """A running bin/serve; what it prints goes to files, which nobody has to read for it to go on."""
+    """A running bin/serve. Its output goes to files, so that it never waits for a reader."""
 
     def __init__(self, folder, options, environment):
         self.out = folder / "stdout"
@@ -44,21 +44,21 @@ class Serve:
             )
 
     def ready(self):
-        """Wait until it is ready; returns the URL."""
+        """Wait until it is ready; return the URL."""
         wait_until(lambda: "\n" in self.out.read_text() or self.process.poll() is not None, timeout=30)
         line = re.fullmatch(r"listening on (ws://\S+)\n", self.out.read_text())
         assert line, self.err.read_text()
         return line[1]
 
     def hint(self):
-        """What stderr says to try; there is nothing else but the page's address, which is that of the WebSocket."""
+        """Return the command that stderr suggests. The only other line is the page's address, at the same URL."""
         wait_until(lambda: self.err.read_text().count("\n") == 2)
         hint, page = re.fullmatch("try it: (.+)\nor in a browser: (.+)\n", self.err.read_text()).groups()
         assert page == self.ready().replace("ws", "http", 1)
         return hint
 
     def left(self):
-        """The pids of its processes, but for zombies."""
+        """The pids of its processes, without zombies."""
         found = []
         for file in pathlib.Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(OSError):  # the process has ended
@@ -70,7 +70,7 @@ class Serve:
 
 @pytest.fixture
 def start(docker_host, tmp_path):
-    """A function that starts bin/serve with *options*; all are killed at the end."""
+    """A function that starts bin/serve with *options*; all processes are killed at the end."""
     with contextlib.ExitStack() as stack:
 
         def start(*options, environment=()):
@@ -123,7 +123,7 @@ def test_what_stderr_says_to_try_works(start):
     url = serve.ready()
     command = shlex.split(serve.hint())
     assert command == [str(ROOT / "bin/dockerexec-ws-client"), url, "--", "echo", "hello"]
-    # Its input stays open, as a terminal's does: it ends by itself, when the session does.
+    # The client's input stays open, like a terminal's. The client still ends when the session does.
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
         try:
             assert client.stdout.read() == "hello\n"
@@ -177,7 +177,7 @@ def test_a_signal_ends_it_in_order(start, number):
     assert serve.process.wait(timeout=10) == 0
     assert time.monotonic() - before < 5.0
     wait_until(lambda: not serve.left())
-    # Nothing was added to either.
+    # Neither stdout nor stderr has more lines now.
     serve.ready()
     serve.hint()
 
@@ -200,7 +200,7 @@ def test_settings_from_the_environment_are_passed_on(start, own_container, docke
 
 @pytest.mark.parametrize("way", ["flag", "flag with =", "environment"])
 def test_an_engine_that_is_named_is_taken_as_it_is(start, docker_host, way):
-    """No other one is asked for, let alone started."""
+    """The script looks for no other engine, and starts none."""
     environment = {"DOCKER_HOST": NOWHERE, "DOCKEREXEC_WS_PORT": "0"}
     match way:
         case "flag":
@@ -248,7 +248,7 @@ def test_killed_servers_leave_no_process(start):
     for serve in serves:
         serve.ready()
         serve.hint()
-        assert len(serve.left()) > 1  # what passes the line on
+        assert len(serve.left()) > 1  # the second process passes the output on
     for serve in serves:
         serve.process.kill()
     for serve in serves:

@@ -108,7 +108,7 @@ def test_output_only(open_tab, serve):
     tab.wait_for_status(r"^Running, output only: ")
     tab.wait_for("ready")
     tab.press("Enter")
-    tab.wait_for("got 1")  # no output came during the pause
+    tab.wait_for("got 1")  # the Enter did not reach the program
 
 
 def test_a_command_that_cannot_be_run(open_tab, server):

@@ -127,7 +127,7 @@ def test_a_token_narrows_what_the_page_is_told(serve, signed, options, claim, ex
         ([], None, [], False),
         (["bash"], None, [["bash"]], True),  # further words are allowed
         ([["ls", "-l"], ["id"]], None, [["ls", "-l"], ["id"]], False),
-        ([["ls", "*"]], None, [["ls", "*"]], False),  # exactly that
+        ([["ls", "*"]], None, [["ls", "*"]], False),  # exactly these words
         (["b?sh", "[ab]"], None, [], True),
         (["*"], ("ls",), [["ls"]], False),
         ([["ls", "-l"]], ("ls",), [], False),
