@@ -153,7 +153,7 @@ def container(shared_container, docker_api):
     """A running container; the test must leave no process in it."""
     yield shared_container
     # The script that ends others has reported, and is about to exit.
-    wait_until(lambda: processes(docker_api, shared_container) == [], timeout=2)
+    wait_until(lambda: processes(docker_api, shared_container) == [])
 
 
 @pytest.fixture

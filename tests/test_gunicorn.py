@@ -99,7 +99,7 @@ def test_the_client_vanishes(start, worker, docker_api, container):
     server = start(worker)
     with Peer(server.url, "bash", "-c", "trap '' HUP; echo up; sleep 1000") as peer:
         peer.until(b"up")
-    with gevent.Timeout(3, AssertionError("processes are left")):
+    with gevent.Timeout(10, AssertionError("processes are left")):
         while processes(docker_api, container):
             gevent.sleep(0.05)
     assert "Traceback" not in server.log.read_text()
@@ -175,7 +175,7 @@ def test_sigterm_tells_the_clients_and_ends_their_processes(start, worker, docke
         transcript = Transcript(peer)
     assert transcript.messages == [b"\xc9"]
     assert transcript.close_code == 1001
-    with gevent.Timeout(5, AssertionError("processes are left")):
+    with gevent.Timeout(10, AssertionError("processes are left")):
         while processes(docker_api, container):
             gevent.sleep(0.05)
     assert server.process.wait(timeout=10) == 0

@@ -58,7 +58,7 @@ def test_what_a_killed_server_left_ends_when_the_next_one_starts(start, own_cont
     gevent.sleep(1)
     assert len(processes(docker_api, own_container)) == 9  # no server is there to end them
     _, url = start()
-    wait_until(lambda: processes(docker_api, own_container) == [], timeout=3)
+    wait_until(lambda: processes(docker_api, own_container) == [])
     assert Peer(url, "echo", "hi").transcript().stdout == b"hi\n"
     wait_until(lambda: len(list((tmp_path / "state").iterdir())) == 1)  # the new server's own file
 
@@ -70,13 +70,13 @@ def test_a_living_servers_sessions_are_not_touched(start, own_container, docker_
     sessions(url)
     kill(killed)
     start()
-    wait_until(lambda: len(processes(docker_api, own_container)) == 9, timeout=3)
+    wait_until(lambda: len(processes(docker_api, own_container)) == 9)
     gevent.sleep(1)
     assert len(processes(docker_api, own_container)) == 9
     peers[0].stdin(b"")
     for peer in peers:
         peer.close()
-    wait_until(lambda: processes(docker_api, own_container) == [], timeout=3)
+    wait_until(lambda: processes(docker_api, own_container) == [])
 
 
 def test_a_paused_container_is_waited_for(start, own_container, docker_api, tmp_path):
@@ -87,11 +87,11 @@ def test_a_paused_container_is_waited_for(start, own_container, docker_api, tmp_
     second, _ = start()
     gevent.sleep(1)
     second.terminate()  # before it could end any process
-    assert second.wait(timeout=5) == 0
+    assert second.wait(timeout=20) == 0
     assert len(list((tmp_path / "state").iterdir())) == 1
     start()
     docker_api.unpause(own_container)
-    wait_until(lambda: processes(docker_api, own_container) == [], timeout=5)
+    wait_until(lambda: processes(docker_api, own_container) == [])
 
 
 def test_what_was_left_on_purpose_is_left(start, own_container, docker_api):
@@ -130,7 +130,7 @@ def test_each_gunicorn_worker_is_one(own_container, docker_host, docker_api, tmp
             gevent.sleep(1)
             assert len(processes(docker_api, own_container)) == 3
             peers[living].close()
-            wait_until(lambda: processes(docker_api, own_container) == [], timeout=3)
+            wait_until(lambda: processes(docker_api, own_container) == [])
             wait_until(lambda: len(list(state.iterdir())) == 2)  # the killed worker's file is gone
         finally:
             gunicorn.terminate()

@@ -143,7 +143,7 @@ def test_everybody_gets_in_where_that_is_wanted(cable, docker_host, container):
             assert urlsplit(url).hostname == OURS
             assert from_outside(cable, url) == 101
             process.terminate()
-            _, stderr = process.communicate(timeout=5)
+            _, stderr = process.communicate(timeout=20)
         (line,) = stderr.splitlines()
         assert "--allow-unauthenticated" in line
 

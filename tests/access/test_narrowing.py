@@ -43,5 +43,5 @@ def test_a_tokens_deadline(serve, container, docker_api):
     transcript = ask(server.url, "sleep", "1000")
     assert transcript.errors == ["session limit: its deadline has passed"]
     assert transcript.close_code == 1008
-    wait_until(lambda: processes(docker_api, container) == [], timeout=2)
+    wait_until(lambda: processes(docker_api, container) == [])
     assert_refused(ask(server.url, "true"), "deadline: it has passed", docker_api, container)

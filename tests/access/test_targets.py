@@ -55,7 +55,7 @@ def test_the_processes_of_sessions_in_several_containers_end(serve_several, cont
         peer.vanish()
     wait_until(lambda: server.sessions == [])
     for name in (container, second_container):
-        wait_until(lambda name=name: processes(docker_api, name) == [], timeout=2)
+        wait_until(lambda name=name: processes(docker_api, name) == [])
 
 
 def test_the_container_that_the_server_runs_in(serve_several, serve, container, docker_host, docker_api, monkeypatch):

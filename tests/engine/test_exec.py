@@ -123,7 +123,7 @@ def test_close_wakes_a_reader(tmp_path, engine, container):
     reader = gevent.spawn(read)
     gevent.idle()
     process.close()
-    reader.get(timeout=5)
+    reader.get(timeout=10)
     assert Killer(engine, Waits(grace=0.5)).end(container, marker)
 
 

@@ -64,7 +64,7 @@ def test_the_stream_stays_open_until_the_killer_has_reported(run, killer, nothin
     assert not terminating.ready()
     assert not closed(run.exec)
     killer.report.set(nothing_left)
-    assert terminating.get(timeout=2) is nothing_left
+    assert terminating.get(timeout=10) is nothing_left
     assert closed(run.exec)
 
 

@@ -28,7 +28,7 @@ def test_ending_when_the_peer_closes(connect, code):
     (frame,) = client.frames()
     assert frame.opcode is Opcode.CLOSE
     client.socket.close()
-    closing.get(timeout=2)
+    closing.get(timeout=10)
     assert websocket.receive() is None
     websocket.close()  # idempotent
 
@@ -69,7 +69,7 @@ def test_ending_when_we_close(connect):
     closing = gevent.spawn(websocket.close, 1001, "é" * 100)
     assert [frame.opcode for frame in client.frames()] == [Opcode.CLOSE]
     client.socket.close()
-    closing.get(timeout=2)
+    closing.get(timeout=10)
     assert client.protocol.close_rcvd.code == 1001
     assert client.protocol.close_rcvd.reason == "é" * 61  # cut between characters, to fit a control frame
     assert (websocket.ending.kind, websocket.ending.code) == (EndingKind.WE_CLOSED, 1001)
@@ -91,7 +91,7 @@ def test_close_waits_for_a_slow_reader_and_delivers(connect):
     assert received == 1_000_000
     assert client.protocol.close_rcvd.code == 1000
     client.socket.close()
-    sender.get(timeout=2)
+    sender.get(timeout=10)
 
 
 def test_close_gives_a_peer_that_does_not_answer_a_bounded_time(connect):
@@ -107,7 +107,7 @@ def test_close_with_patience_does_not_wait_for_a_reader_that_never_reads(connect
     with gevent.Timeout(3):
         websocket.close(1001, patience=0.2)
     with pytest.raises(ConnectionClosedError):
-        sender.get(timeout=1)
+        sender.get(timeout=10)
 
 
 def test_a_message_above_the_limit_is_told_by_its_header(connect):
@@ -167,10 +167,10 @@ def test_abort_wakes_all_who_wait(connect):
     senders = [gevent.spawn(websocket.send, bytes(10_000_000)) for _ in range(2)]
     assert client.socket.recv(1)
     websocket.abort()
-    assert receiver.get(timeout=2) is None
+    assert receiver.get(timeout=10) is None
     for sender in senders:
         with pytest.raises(ConnectionClosedError):
-            sender.get(timeout=2)
+            sender.get(timeout=10)
     websocket.abort()  # idempotent
     assert websocket.ending.kind is EndingKind.WE_CLOSED
 

@@ -103,7 +103,7 @@ def test_a_peer_that_answers_is_pinged_at_the_interval_even_if_the_timeout_is_lo
     keepalive, done = watch(Kernel(), timeout=60)
     keepalive.reading = True
     for count in range(1, 4):
-        wait_until(lambda count=count: len(done) == count, timeout=2)
+        wait_until(lambda count=count: len(done) == count)
         keepalive.heard()
     assert set(done) == {"ping"}
 

@@ -70,7 +70,7 @@ def test_both_ways_make_the_same_frame(end, size):
     end.outbox.put(bytes(size))
     writer = gevent.spawn(end.outbox.flush)
     assert end.frames(2) == [(Opcode.BINARY, bytes(size))] * 2
-    writer.get(timeout=2)
+    writer.get(timeout=10)
 
 
 def test_text_and_binary_are_told_apart(end):
@@ -106,7 +106,7 @@ def test_what_is_queued_during_a_write_goes_out_with_it(end):
     end.outbox.put(b"late")
     end.outbox.flush_soon()
     assert [opcode for opcode, _ in end.frames(3)] == [Opcode.BINARY, Opcode.PONG, Opcode.BINARY]
-    writer.get(timeout=2)
+    writer.get(timeout=10)
     assert not end.outbox.writing()
 
 
@@ -150,7 +150,7 @@ def test_abort_in_mid_frame_ends_all_who_write(end, waits):
     end.abort()
     for writer in writers:
         with pytest.raises(OSError, match=r"."):
-            writer.get(timeout=2)
+            writer.get(timeout=10)
     assert len(end.errors) == 1
 
 
@@ -190,7 +190,7 @@ def test_a_peer_that_does_not_read_is_waited_for(end):
     gevent.idle()
     assert not waiting.ready()
     assert len(end.frames(101)) == 101
-    waiting.get(timeout=2)
+    waiting.get(timeout=10)
     assert not end.outbox.owes_too_much
 
 
@@ -202,4 +202,4 @@ def test_an_abort_ends_the_wait_for_the_peer(end):
     waiting = gevent.spawn(end.outbox.wait_for_reader)
     gevent.idle()
     end.abort()
-    waiting.get(timeout=2)
+    waiting.get(timeout=10)

@@ -94,7 +94,7 @@ def test_serve_forever_ends_with_close(docker_host, container):
     assert true(server.url) == 0
     url = server.url
     server.close()
-    serving.get(timeout=5)
+    serving.get(timeout=10)
     server.close()
     with pytest.raises(ConnectionRefusedError):
         Peer(url, "true")

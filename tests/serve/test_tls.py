@@ -87,7 +87,7 @@ def test_the_server_goes(tls_server, files):
     with Peer(tls_server.url, "sleep", "1000", ssl_context=files.client()).ready() as peer:
         reader = gevent.spawn(Transcript, peer)
         tls_server.close()
-        assert reader.get(timeout=5).messages == [b"\xc9"]
+        assert reader.get(timeout=10).messages == [b"\xc9"]
         assert reader.get().close_code == 1001
 
 

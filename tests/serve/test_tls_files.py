@@ -71,7 +71,7 @@ def test_sighup(docker_host, container, files):
             peer.end()
             assert Transcript(peer).stdout == b"goes on"
         process.terminate()
-        assert process.communicate(timeout=5) == ("", "")
+        assert process.communicate(timeout=20) == ("", "")
         assert process.returncode == 0
 
 

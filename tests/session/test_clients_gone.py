@@ -28,7 +28,7 @@ def test_when_the_client_is_gone_so_is_the_process_tree(server, container, docke
             peer.send_raw(b"\x82\x01\x00")
         else:
             getattr(peer, how)()
-    with gevent.Timeout(2.0 + 0.5, AssertionError("processes are left")):  # 0.5 s is for `top` itself
+    with gevent.Timeout(10, AssertionError("processes are left")):
         while len(processes(docker_api, container)) > 1:
             gevent.sleep(0.05)
     for peer in peers:
@@ -41,8 +41,8 @@ def test_when_the_client_is_gone_so_is_the_process_tree(server, container, docke
 def test_a_silent_peer_is_dead_after_interval_and_timeout(serve, container, docker_api):
     server = serve(ping_interval=0.3, ping_timeout=0.3)
     peer = Peer(server.url, "sleep", "1000").ready()
-    wait_until(lambda: not server.sessions, timeout=5)
-    wait_until(lambda: processes(docker_api, container) == [], timeout=2)
+    wait_until(lambda: not server.sessions)
+    wait_until(lambda: processes(docker_api, container) == [])
     peer.socket.close()
 
 

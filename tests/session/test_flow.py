@@ -38,7 +38,7 @@ def test_a_process_that_never_reads_stdin_costs_bounded_memory(server):
         gevent.sleep(1)
         assert session.stdin_waiting < STDIN_LIMIT + 2 * 1024 * 1024
         sender.kill()
-    wait_until(lambda: not server.sessions, timeout=5)
+    wait_until(lambda: not server.sessions)
 
 
 def test_resume_comes_for_every_4_mib_taken(server):

@@ -81,7 +81,7 @@ def test_a_client_that_never_takes_the_end_is_cut(serve):
     server = serve(max_duration=1.0)
     peer = Peer(server.url, "echo", "hi").ready()
     peer.pause()
-    wait_until(lambda: server.sessions == [], timeout=5)
+    wait_until(lambda: server.sessions == [])
     assert_limited(peer.transcript(), "it lasted 1 s")
 
 
@@ -89,7 +89,7 @@ def test_a_client_that_takes_nothing_at_all_is_cut(serve):
     """The error message waits behind unread output, so the connection ends without it."""
     server = serve(max_duration=1.0)
     peer = Peer(server.url, "cat", "/dev/zero", receive_buffer=4096).ready()
-    wait_until(lambda: server.sessions == [], timeout=5)
+    wait_until(lambda: server.sessions == [])
     peer.socket.close()
 
 

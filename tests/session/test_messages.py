@@ -43,7 +43,7 @@ def test_a_message_above_the_limit_is_1009_and_ends_the_process(server, containe
     with Peer(server.url, "cat").ready() as peer:
         peer.send_raw(bytes([0x82, 0xFF]) + (16 * 1024 * 1024 + 1).to_bytes(8, "big") + bytes(4))
         assert Transcript(peer).close_code == 1009
-    wait_until(lambda: processes(docker_api, container) == [], timeout=3)
+    wait_until(lambda: processes(docker_api, container) == [])
 
 
 def test_fragmented_messages_are_put_together(server):

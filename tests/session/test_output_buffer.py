@@ -39,7 +39,7 @@ def test_room_is_waited_for_and_told():
     assert output.take() == (Stream.STDOUT, [b"x"])
     assert not waiter.ready()
     assert output.take() is None
-    assert waiter.get(timeout=1)
+    assert waiter.get(timeout=10)
 
 
 def test_what_is_held_is_taken_when_the_flow_changes_and_given_up_at_an_abort():
@@ -52,7 +52,7 @@ def test_what_is_held_is_taken_when_the_flow_changes_and_given_up_at_an_abort():
     assert not taker.ready()
     flow.peer_resumed()
     output.flow_changed()
-    assert taker.get(timeout=1) == (Stream.STDOUT, [b"x"])
+    assert taker.get(timeout=10) == (Stream.STDOUT, [b"x"])
     output.put(Stream.STDOUT, [b"y"])
     output.abort()
     assert output.take() is None

@@ -14,13 +14,13 @@ def test_close_sends_201_and_1001_and_ends_the_processes(serve, container, docke
     peers = [Peer(server.url, "bash", "-c", script).ready() for script in scripts]
     wait_until(lambda: len(processes(docker_api, container)) >= 6)
     readers = [gevent.spawn(Transcript, peer) for peer in peers]
-    with gevent.Timeout(5.0):
+    with gevent.Timeout(15):
         server.close()
     for reader in readers:
         transcript = reader.get()
         assert transcript.messages == [b"\xc9"]
         assert transcript.close_code == 1001
-    wait_until(lambda: processes(docker_api, container) == [], timeout=2)
+    wait_until(lambda: processes(docker_api, container) == [])
     assert server.sessions == []
 
 
@@ -28,9 +28,9 @@ def test_close_does_not_wait_for_a_client_that_does_not_read(serve, container, d
     server = serve()
     peer = Peer(server.url, "cat", "/dev/zero", receive_buffer=65536).ready()
     gevent.sleep(1)  # until all buffers are full
-    with gevent.Timeout(5.0):
+    with gevent.Timeout(15):
         server.close()
-    wait_until(lambda: processes(docker_api, container) == [], timeout=2)
+    wait_until(lambda: processes(docker_api, container) == [])
     peer.socket.close()
 
 
@@ -45,7 +45,7 @@ def test_draining_lets_sessions_end_by_themselves_and_answers_503(serve):
     assert int(refused.value.response.headers["Retry-After"]) > 0
     peer.stdin(b"\n")
     assert Transcript(peer).exit_code == 4
-    with gevent.Timeout(5.0):
+    with gevent.Timeout(15):
         closing.get()
 
 

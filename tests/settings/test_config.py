@@ -216,7 +216,7 @@ def test_a_server_with_a_policy_file(docker_host, container, write):
         assert Transcript(Peer(url, "c")).stdout == b"a  b c\n"
         assert Transcript(Peer(url, "d")).errors == ["command: not allowed"]
         process.terminate()
-        stdout, stderr = process.communicate(timeout=5)
+        stdout, stderr = process.communicate(timeout=20)
     assert stdout == ""
     (line,) = stderr.splitlines()
     assert line.endswith("a client was told 'command: not allowed'. The option --allow-command can allow it.")

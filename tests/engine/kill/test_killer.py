@@ -54,7 +54,7 @@ def test_a_paused_container_is_waited_for(killer, start, own_container, docker_a
     gevent.sleep(1.2)
     assert not ending.ready()
     docker_api.unpause(own_container)
-    assert ending.get(timeout=3)
+    assert ending.get(timeout=10)
     assert_left(docker_api, own_container, [])
 
 
@@ -95,8 +95,8 @@ def test_close_gives_up(tmp_path):
         ending = gevent.spawn(killer.end, "c", "A=b")
         wait_until(lambda: any("/start" in request for request in standin.requests))
         assert killer.close() == ["A=b"]
-        assert ending.get(timeout=2) is False
+        assert ending.get(timeout=10) is False
         late = gevent.spawn(killer.end, "c", "A=c")
         gevent.sleep(0)
         killer.close()
-        assert late.get(timeout=2) is False
+        assert late.get(timeout=10) is False

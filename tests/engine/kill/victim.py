@@ -25,7 +25,7 @@ class Victim:
 
 def assert_left(api, container, expected):
     """Only these processes are left. The script that ends others has reported, but may still be about to exit."""
-    wait_until(lambda: processes(api, container) == expected, timeout=2)
+    wait_until(lambda: processes(api, container) == expected)
 
 
 TREE = "trap '' HUP TERM; setsid sleep 1000 & sleep 1000 & (sleep 1000 & sleep 1000) & cat /dev/zero"
