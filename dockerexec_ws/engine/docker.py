@@ -186,6 +186,14 @@ class Engine:
                 if name.count("/") == 1
             ]
 
+    def pids(self, container: str) -> set[int]:
+        """Return the pids of a container's processes on the engine's machine (API: GET /containers/(id)/top).
+
+        Raises EngineUnavailableError, EngineError (a proxy refuses the request, for example).
+        """
+        with self._request():
+            return {int(fields[0]) for fields in self.api.top(container, "-eo pid")["Processes"]}
+
     def create_exec(
         self,
         container: str,

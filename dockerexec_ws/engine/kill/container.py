@@ -178,13 +178,23 @@ class ContainerEndings:
         return (Outcome.WAIT if batch else Outcome.DONE), ""
 
     def _end_found(self, container: ContainerState, batch: Sequence[Ending]) -> tuple[int, AbstractSet[str]]:
-        """End all processes that can be found. Returns how many are left, and which markers any of them had."""
+        """End all processes that can be found.
+
+        Returns how many are left, and the markers of the endings whose processes need not be looked for again.
+        """
         markers = [ending.marker for ending in batch]
         grace, patience = self._waits.grace, self._waits.patience
         host = HostProcesses.of(container)
         if host is not None:
             with contextlib.suppress(PermissionError):  # then from within the container
-                return host.end(markers, lambda seen: _first_pids(batch, seen), grace=grace, patience=patience)
+                first: dict[str, int] = {}
+
+                def roots(seen: AbstractSet[str]) -> list[int]:
+                    first.update(_first_pids(batch, seen, container.id))
+                    return list(first.values())
+
+                left, seen = host.end(markers, roots, grace=grace, patience=patience)
+                return left, seen | first.keys()
         return KillScript(self._engine, container.id, markers, grace=grace, patience=patience).run()
 
     def _settle(self, ending: Ending, container: ContainerState, *, was_seen: bool, last: bool) -> Outcome:
@@ -206,13 +216,25 @@ class ContainerEndings:
             self._hopeful.discard(ending)
             self._hand_over(state.container_id, ending)
             return Outcome.DONE
-        if not container.pid or (last and not state.running):
-            if process.start_unanswered:
+        if last and state.running and state.pid and self._has_ended(container, state.pid):
+            return self._ended(ending)
+        if not container.pid or (last and not (state.running and state.pid)):
+            if process.start_unanswered or (container.pid and state.running):  # it may start at any time
                 ending.report(none_left=True)
                 self._greenlets.spawn(self._await_start, ending, process)
                 return Outcome.DONE
             return self._ended(ending)
         return Outcome.HOPELESS if last else Outcome.WAIT
+
+    def _has_ended(self, container: ContainerState, pid: int) -> bool:
+        """Whether an exec's first process has ended although the engine says that it runs.
+
+        The engine can be late, because the unread output of one exec delays the exit codes of all others.
+        """
+        with contextlib.suppress(EngineError):
+            pids = self._engine.pids(container.id)
+            return container.pid in pids and pid not in pids  # else they are not the numbers that we know
+        return False
 
     def _ended(self, ending: Ending) -> Outcome:
         ending.report(none_left=True)
@@ -234,7 +256,7 @@ class ContainerEndings:
                 break
             if state.ended:
                 break
-            if state.running:
+            if state.running and state.pid:
                 logger.warning("the engine has started a command after the end of its session; it is ended now")
                 process.start_unanswered = False
                 self._hopeful.discard(ending)
@@ -265,13 +287,13 @@ def _state_of(process: Exec) -> ExecState | None:
         return None
 
 
-def _first_pids(batch: Sequence[Ending], seen: AbstractSet[str]) -> list[int]:
-    """Return the pids of the execs' first processes, by the engine's word, if none was found by its marker."""
-    pids = []
+def _first_pids(batch: Sequence[Ending], seen: AbstractSet[str], container_id: str) -> dict[str, int]:
+    """Return the pids of the execs' first processes, by the engine's word, for the markers that were not *seen*."""
+    pids = {}
     for ending in batch:
         if ending.process is not None and ending.marker not in seen:
             with contextlib.suppress(EngineError):
                 state = ending.process.state()
-                if state.running:
-                    pids.append(state.pid)
+                if state.running and state.pid and state.container_id == container_id:
+                    pids[ending.marker] = state.pid
     return pids
