@@ -70,6 +70,7 @@ class Process:
         self._done: tuple[Any, Any] | None = None
         self._feeder: Thread | None = None
         self._finalizer = weakref.finalize(self, _forgotten, session, self.args)
+        session.belongs_to(self)  # not to itself any longer, because threads that pass on streams keep it
         self._files.start(session)
 
     @property

@@ -5,6 +5,8 @@ It goes on while nobody asks for output: the server is told to pause instead of 
 
 import logging
 import threading
+import time
+import weakref
 
 from dockerexec_ws.client.connection import Connection
 from dockerexec_ws.client.progress import Progress
@@ -12,6 +14,7 @@ from dockerexec_ws.client.progress import Progress
 logger = logging.getLogger(__name__)
 
 _READ_SIZE = 256 * 1024
+_LOOK = 1.0  # seconds between two looks whether the session is still anybody's
 
 
 class Reader:
@@ -29,6 +32,16 @@ class Reader:
         self._ping_interval = ping_interval
         self._close_timeout = close_timeout
         self._thread = threading.Thread(target=self._run, name="dockerexec-ws session", daemon=True)
+        self._owner: weakref.ref[object] | None = None
+        self._orphaned: list[weakref.ref[object]] = []
+
+    def belongs_to(self, owner: object) -> None:
+        """End the connection soon after *owner* has been collected, if nothing else does. The last owner counts.
+
+        A second Ctrl-C can interrupt everything that cleans up, finalizers included. It cannot interrupt this, because
+        no Python code runs when *owner* is collected.
+        """
+        self._owner = weakref.ref(owner, self._orphaned.append)
 
     def start(self) -> None:
         """Start the thread. Raises RuntimeError if there can be no more threads."""
@@ -63,9 +76,13 @@ class Reader:
         delivered = connection.delivered
         while True:
             with connection.lock:
-                connection.changed.wait_for(lambda: connection.closing or not progress.output.overfull)
+                while not connection.changed.wait_for(
+                    lambda: connection.closing or not progress.output.overfull, _LOOK
+                ):
+                    if self._orphaned:
+                        return 0
                 closing = connection.closing or progress.over
-            size = connection.read_into(buffer, self._close_timeout if closing else self._ping_interval)
+            size = self._read_within(buffer, self._close_timeout if closing else self._ping_interval)
             if size is not None:
                 return size
             before, delivered = delivered, connection.delivered
@@ -76,6 +93,16 @@ class Reader:
                     connection.queue_ping()
                 self._take_events()
             pinged = True
+
+    def _read_within(self, buffer: memoryview, seconds: float) -> int | None:
+        """Wait *seconds* for bytes. Return how many came, 0 if there will be no more, None if none came."""
+        deadline = time.monotonic() + seconds
+        while not self._orphaned:
+            left = deadline - time.monotonic()
+            size = self._connection.read_into(buffer, min(left, _LOOK))
+            if size is not None or left <= _LOOK:
+                return size
+        return 0
 
     def _take_events(self) -> None:
         connection, progress = self._connection, self._progress

@@ -49,6 +49,7 @@ class Session:
         self._progress = Progress(TTY_OUTPUT_LIMIT if tty else OUTPUT_LIMIT, merged=merged)
         self._reader = Reader(connection, self._progress, ping_interval=ping_interval, close_timeout=close_timeout)
         _sessions.add(self)
+        self.belongs_to(self)
         try:
             self._reader.start()
         except RuntimeError:  # there can be no more threads
@@ -76,6 +77,10 @@ class Session:
         """Bytes of memory that output takes that was not asked for."""
         with self._connection.lock:
             return self._progress.output.size
+
+    def belongs_to(self, owner: object) -> None:
+        """End the session soon after *owner* has been collected, even if everything that cleans up is interrupted."""
+        self._reader.belongs_to(owner)
 
     def wait_until_ready(self, timeout: float) -> None:
         """Wait until the process runs. Raises the failure of a session that ends before; TimeoutError."""

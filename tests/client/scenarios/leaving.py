@@ -10,9 +10,12 @@ import warnings
 from unittest import mock
 
 from dockerexec_ws.client import ConnectionLost, connect, run
+from dockerexec_ws.client.connection import Connection
 from dockerexec_ws.client.output_queue import OutputQueue
+from dockerexec_ws.client.session import Session
+from dockerexec_ws.client.streams import feed_soon
 from dockerexec_ws.client.transport import Transport
-from tests.client.support import opened, raises, reading
+from tests.client.support import DATA, opened, raises, reading
 
 
 def closing_ends_the_process(url):
@@ -88,6 +91,30 @@ def an_interrupted_connect_leaves_nothing(url):
         connect(url, ["sleep", "1000"])
     started[0].join(10)
     assert not started[0].is_alive()
+
+
+def what_is_interrupted_twice_is_ended(url):
+    """By a second Ctrl-C in the finalizer, and in what ends an interrupted start."""
+    with reading() as threads:
+        made = opened(url, ["sleep", "1000"])
+        feeder = feed_soon(made.process.stdin, DATA)  # keeps the session
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        with mock.patch.object(Session, "abandon", side_effect=KeyboardInterrupt):
+            del made
+    finally:
+        sys.unraisablehook = hook
+    with (
+        reading() as more,
+        mock.patch.object(Session, "wait_until_ready", side_effect=KeyboardInterrupt),
+        mock.patch.object(Connection, "cut", side_effect=KeyboardInterrupt),
+        raises(KeyboardInterrupt) as caught,
+    ):
+        connect(url, ["sleep", "1000"])
+    caught.clear()  # its traceback has the session
+    for thread in (*threads, *more, feeder):
+        thread.join(10)
+        assert not thread.is_alive()
 
 
 def without_a_thread_no_socket_is_left_open(url):
