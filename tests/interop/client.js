@@ -1,8 +1,8 @@
 // Drives the original's client, unchanged. The argument is JSON: the client's options, and
 //   reading: false leaves stdout unread until a line says {"read": true};
 //   live: false reports stdout's total only.
-// Takes JSON lines on stdin, each with one of: write (text), file (its bytes as one write), pipe (a file, in pieces),
-// end, resize ([rows, columns]), message ([code, text]), read. Tells events as JSON lines on stdout, the last is "end".
+// Reads JSON lines on stdin, each with one of: write (text), file (its bytes as one write), pipe (a file, in pieces),
+// end, resize ([rows, columns]), message ([code, text]), read. Reports events as JSON lines on stdout, "end" last.
 const crypto = require('crypto');
 const fs = require('fs');
 const readline = require('readline');
@@ -53,7 +53,7 @@ async function main() {
   const closed = new Promise((resolve) => {
     client.socket.on('close', (code) => {
       tell('close', {code});
-      // The client itself ends its streams only when it was told that the process or the server is gone.
+      // The client ends its streams by itself only if it was told that the process or the server is gone.
       client.stdout.end();
       client.stderr.end();
       resolve();

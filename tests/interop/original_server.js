@@ -1,5 +1,5 @@
-// Runs the original's server, unchanged, on a free loopback port. The argument is JSON: its options. Tells events as
-// JSON lines on stdout, the first is "listening"; SIGTERM closes the server, the process goes on.
+// Runs the original's server, unchanged, on a free loopback port. The argument is JSON: its options. Reports events as
+// JSON lines on stdout; the first is "listening". SIGTERM closes the server, but the process continues.
 const http = require('http');
 const {DockerExecServer} = require('docker-exec-websocket-server');
 
