@@ -1,4 +1,4 @@
-"""Both clients behind a proxy: which one they use, and what goes through a real one."""
+"""Both clients behind a proxy: the choice of the proxy, and sessions through a real one."""
 
 import base64
 import hashlib
@@ -99,7 +99,7 @@ def test_what_is_no_proxy(url, said, monkeypatch):
 
 @pytest.fixture(scope="module")
 def tinyproxy(tmp_path_factory):
-    """The port of a proxy that wants a password, and its log."""
+    """The port of a proxy that requires a password, and its log."""
     if not shutil.which("tinyproxy"):
         pytest.skip("there is no tinyproxy: install tinyproxy-bin")
     folder = tmp_path_factory.mktemp("tinyproxy")

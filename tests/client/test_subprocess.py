@@ -1,4 +1,4 @@
-"""The same programs by ``subprocess`` with ``docker exec``, and by this client: what a caller gets is the same."""
+"""The same programs with this client and with ``subprocess`` and ``docker exec``: a caller gets the same results."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ class Docker:
 
 
 class Client:
-    """The same of this client."""
+    """The same interface of this client."""
 
     def __init__(self, url):
         self.url = url
@@ -135,7 +135,7 @@ def communicated(api, path):
 
 
 def killed(api, _):
-    """What a program does that wants no more of a process: the manual of ``subprocess`` shows it."""
+    """End a process that is no longer needed, as the manual of ``subprocess`` shows."""
     ends = []
     for name in ("terminate", "kill"):
         with api.Popen(
@@ -167,7 +167,7 @@ HABITS = [
 
 @pytest.mark.parametrize("habit", HABITS, ids=lambda habit: habit.__name__)
 def test_a_habit_of_subprocess(habit, server, container, tmp_path):
-    # The docker command leaves a process behind that it should end, so a local one shows what is right there.
+    # The docker command leaves a process behind that it should end, so a local process serves as the reference there.
     prefix = () if habit is killed else (shutil.which("docker"), "exec", "-i", container)
     folders = [tmp_path / name for name in ("docker", "client")]
     for folder in folders:

@@ -1,4 +1,4 @@
-"""Execs whose stream stays open after the exit; whose exits are told by events, or asked for."""
+"""Execs whose stream stays open after the exit: the server learns of the exit from events, or asks for it."""
 
 import itertools
 import time
@@ -26,7 +26,7 @@ DIED = {"Type": "container", "Action": "exec_die", "Actor": {"ID": "c0ffee", "At
 
 @pytest.fixture
 def hasty(monkeypatch):
-    """What takes seconds takes tenths of them."""
+    """Divide the watch's times by ten."""
     for name in ("GRACE", "ASK_INTERVAL", "_FIRST_PAUSE"):
         monkeypatch.setattr(exit_watch_module, name, getattr(exit_watch_module, name) / 10)
     monkeypatch.setattr(exit_watch_module, "MOST_QUESTIONS", 200)
@@ -85,7 +85,7 @@ def test_a_session_ends_after_its_process_although_the_engine_leaves_the_stream_
         Peer(server.url, "x", tty=tty).ready() as peer,
     ):
         assert peer.receive() == b"\x01hi"
-        wait_until(lambda: standin.requests.count("GET /exec/e0/json") >= 2)  # no event has told of any exec yet
+        wait_until(lambda: standin.requests.count("GET /exec/e0/json") >= 2)  # no event has come for any exec yet
         standin.states = [ENDED]
         if told:
             standin.events.put(DIED)
@@ -125,7 +125,7 @@ def test_once_the_events_have_told_of_an_exec_no_other_is_asked_about(watch, has
 
 
 def test_the_events_are_subscribed_to_again_and_missed_ones_asked_for(watch, hasty):
-    """As when the engine restarts. The pauses between two attempts grow."""
+    """This happens when the engine restarts. The pauses between attempts grow."""
     attempts = []
     process = FakeExec("e")
 
@@ -135,7 +135,7 @@ def test_the_events_are_subscribed_to_again_and_missed_ones_asked_for(watch, has
             yield from ["", "other"]
         if len(attempts) < 5:
             none()
-        process.ended = True  # meanwhile, which nothing will tell
+        process.ended = True  # it ends during the outage: no event will report it
         yield from ["", "other"]
         gevent.sleep(1000)
 
@@ -166,7 +166,7 @@ def test_nobody_asks_while_output_moves_or_waits_for_the_client(watch, hasty):
 
 
 def test_output_that_comes_after_the_exit_is_waited_for(watch, hasty):
-    """A background child's, or what a slow line still brings."""
+    """The output may be a background child's, or still be on its way over a slow line."""
     process = FakeExec("e", silence=0.1)
     exits = watch(lambda: iter(["", "e"]))
     exits.watch(process)

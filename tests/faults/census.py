@@ -152,7 +152,7 @@ def wait_until_back(server, api, before, timeout=10.0, unstarted=0):
 
 
 def warm_up(server, api):
-    """Have the server create everything that it creates once; return the Census at rest."""
+    """Make the server create everything that it creates only once; return the Census at rest."""
     random_cuts(server, random.Random(1), 20)
     assert Peer(server.url, "true").transcript().exit_code == 0
     wait_until(lambda: is_empty(Census.of(server, api)), timeout=10)
@@ -165,7 +165,7 @@ def is_empty(census):
 
 @contextlib.contextmanager
 def nothing_left(server, api, timeout=10.0, unstarted=0):
-    """Check that within *timeout* seconds of the block no more is left than before it, but for *unstarted* execs."""
+    """Check that within *timeout* seconds of the block no more is left than before, except *unstarted* execs."""
     before = warm_up(server, api)
     yield
     after = wait_until_back(server, api, before, timeout, unstarted)

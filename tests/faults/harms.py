@@ -83,7 +83,7 @@ def engine_hangs(server, engine, count, timeout):
 
 
 def container_killed(server, api, count, number="SIGKILL"):
-    """Send a signal to the container's first process, or to all, under *count* sessions; start the container again."""
+    """Kill the first process of the container, or all of them, under *count* sessions; start the container again."""
     peers = sessions(server, count)
     # The engine reports an exec as started before it is. An exec that then cannot start ends with 126.
     wait_until(lambda: len(processes(api, server.container)) >= count + count // len(COMMANDS))

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.alone  # it measures how soon processes end
 
 GRACE = 0.5  # the server's default
 BOUND = GRACE + 1.0 * TIMEOUT / 60
-IDLE = 0.2  # of a core
+IDLE = 0.2  # share of a core
 _MARK = b"FAULTS_SESSION="
 
 COMMANDS = [

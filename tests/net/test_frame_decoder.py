@@ -1,4 +1,4 @@
-"""The short way in gives what the parser gives, whatever comes, and wherever it is cut."""
+"""The decoder's fast path gives the same result as the parser, for any input and any cuts."""
 
 import pytest
 from hypothesis import given
@@ -21,7 +21,7 @@ def protocol_of():
 
 
 def messages_of(decoded):
-    """The messages and control frames, in order. Neighbouring pieces of the stream are one message."""
+    """Return the messages and control frames in order. Adjacent pieces of the stream become one message."""
     assembler = Assembler()
     messages = []
     for each in decoded:
@@ -50,7 +50,7 @@ def outcome(protocol, decoded):
 
 
 def parsed(data):
-    """What the parser alone makes of *data*."""
+    """Return the outcome of *data* with the parser alone."""
     protocol = protocol_of()
     protocol.receive_data(data)
     frames = protocol.events_received()
@@ -59,7 +59,7 @@ def parsed(data):
 
 
 def decoded(data, cuts):
-    """What the decoder makes of *data*, which comes in pieces and in memory that is used again."""
+    """Return the outcome of *data* with the decoder, in pieces and in memory that is reused."""
     protocol = protocol_of()
     decoder = decoder_of(protocol)
     everything = []
@@ -93,7 +93,7 @@ def frames(draw):
 
 @st.composite
 def faulty_frames(draw):
-    """The close frame, and what is against the protocol: an unmasked frame, a long one, reserved bits, any bytes."""
+    """A close frame, or a breach of the protocol: an unmasked or long frame, reserved bits, any bytes."""
     good = draw(frames())
     return draw(
         st.sampled_from(
@@ -106,7 +106,7 @@ def faulty_frames(draw):
                 bytes([good[0] | 0x40]) + good[1:],
                 bytes([0x83]) + good[1:],
                 draw(st.binary(max_size=20)),
-                good[: len(good) // 2],  # the next one is taken for its rest
+                good[: len(good) // 2],  # the bytes after it are taken for its rest
             ]
         )
     )
@@ -119,7 +119,7 @@ def faulty_frames(draw):
     st.data(),
 )
 def test_whatever_comes_is_what_the_parser_makes_of_it(before, faulty, after, data):
-    # The zeros complete what a fault has cut short. Of an incomplete message the parser would give nothing.
+    # The zeros complete a message that was cut short. The parser would give nothing for an incomplete message.
     stream = b"".join([*before, *faulty, *after, bytes(MAX_SIZE + 14) if faulty else b""])
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
     assert decoded(stream, cuts) == parsed(stream)

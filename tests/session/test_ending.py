@@ -24,7 +24,7 @@ def test_every_exit_code(serve):
 @pytest.mark.parametrize("how", ["stop", "kill", "remove", "restart"])
 @pytest.mark.parametrize("tty", [False, True])
 def test_a_container_that_ends_in_mid_session(serve, own_container, docker_api, how, tty):
-    """The exit code follows all output and tells of the kill, unless the engine can no longer tell the code."""
+    """The processes are killed. Their exit code follows all output, unless the engine can no longer report it."""
     server = serve(own_container)
     peers = [Peer(server.url, "bash", "-c", script, tty=tty).ready() for script in ("yes", TREE)]
     for peer in peers:

@@ -51,7 +51,7 @@ def test_each_file_of_the_page_is_there_with_its_type(server):
 
 
 def test_a_file_whose_name_never_changes_has_the_hash_of_its_content_in_it():
-    """After an update of a library its new name goes where the page loads it from: terminal.js, or index.html."""
+    """After an update of a library, its new name must be put where the page loads it: terminal.js or index.html."""
     sources = "".join((SOURCES / name).read_text() for name in ("terminal.js", "index.html"))
     loaded = set(re.findall(r"vendor/[\w.-]+", sources))
     there = [path for path in SOURCES.glob("vendor/*") if path.suffix != ".LICENSE"]
@@ -81,7 +81,7 @@ def test_a_file_is_sent_in_the_best_form_that_the_browser_takes(server, accepted
     if coding == "gzip":
         body = gzip.decompress(body)
     assert len(body) < len(whole) / 3 if coding == "br" else body == whole
-    # Each form has an ETag of its own, so that no cache takes one for another.
+    # Each form has a separate ETag, so that no cache mistakes one for another.
     tag = response.getheader("ETag")
     again, nothing = get(server.url, f"/-/{name}", Accept_Encoding=accepted, If_None_Match=tag)
     assert (again.status, nothing, again.getheader("Vary")) == (304, b"", "Accept-Encoding")

@@ -94,7 +94,7 @@ def an_interrupted_connect_leaves_nothing(url):
 
 
 def what_is_interrupted_twice_is_ended(url):
-    """By a second Ctrl-C in the finalizer, and in what ends an interrupted start."""
+    """A second Ctrl-C may come in the finalizer, or in the cleanup of an interrupted start."""
     with reading() as threads:
         made = opened(url, ["sleep", "1000"])
         feeder = feed_soon(made.process.stdin, DATA)  # keeps the session

@@ -1,4 +1,4 @@
-"""Streams that are files: what a comparison with ``docker exec`` cannot show."""
+"""Streams that are files: cases that a comparison with ``docker exec`` cannot show."""
 
 import hashlib
 import os
@@ -37,7 +37,7 @@ def ends_a_process_whose_file_cannot_be_written(url):
 
 
 def leaves_no_thread_with_a_file(url):
-    """One waits for a stdin that never comes, the other for a pipe that nobody reads."""
+    """One thread waits for a stdin that never comes, the other for a pipe that nobody reads."""
     silent, held = os.pipe()
     unread, full = os.pipe()
     run(url, ["true"], stdin=silent, stdout=subprocess.DEVNULL)
@@ -62,7 +62,7 @@ def gives_text_up_to_the_failure(url):
     assert process.stdout.readline() == "one\n"
     with raises(subprocess.TimeoutExpired) as caught:
         process.communicate(timeout=1)
-    assert caught[0].output.endswith(b"\xa9 two")  # what was decoded before comes with the text
+    assert caught[0].output.endswith(b"\xa9 two")  # the text that was decoded earlier is included
     process.kill()
     assert process.communicate() == ("é two", "")
     with connect(url, ["sh", "-c", "printf 'last words'; cat"], text=True) as process:

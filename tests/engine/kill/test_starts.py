@@ -47,7 +47,7 @@ def test_a_process_that_starts_long_after_the_engine_was_told(engine, container,
 def test_a_process_that_has_ended_although_the_engine_says_that_it_runs(
     engine, way, start, container, docker_api, monkeypatch, caplog
 ):
-    """The engine may learn of an end only after it could deliver the output of others."""
+    """The engine may learn of an end only once it could deliver the output of other execs."""
     victim = start(container, "echo up; read")
     victim.up()
     running = wait_until(lambda: (state := victim.process.state()).pid and state)
@@ -60,7 +60,7 @@ def test_a_process_that_has_ended_although_the_engine_says_that_it_runs(
 
 
 def test_a_process_that_the_engine_is_still_about_to_start(engine, way, container, docker_api, monkeypatch, caplog):
-    """It says then that the exec runs, and knows no pid."""
+    """The engine then says that the exec runs, and knows no pid."""
     marker = Instance.unregistered().new_marker()
     process = Exec(engine, container, ["sleep", "1000"], tty=False, marker=marker)
     starting = dataclasses.replace(process.state(), running=True)
