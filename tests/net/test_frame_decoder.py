@@ -161,3 +161,11 @@ def test_with_compression_the_parser_decodes_everything():
     frame = Frame(Opcode.BINARY, b"x").serialize(mask=True, extensions=[])
     (message,) = decoder_of(protocol).decode(memoryview(frame))
     assert isinstance(message, Frame)
+
+
+def test_the_end_may_be_read_twice():
+    protocol = protocol_of()
+    decoder = decoder_of(protocol)
+    decoder.end()
+    decoder.end()
+    assert isinstance(protocol.parser_exc, EOFError)
