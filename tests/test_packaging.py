@@ -8,7 +8,6 @@ import os
 import pathlib
 import re
 import shutil
-import subprocess
 import sys
 import sysconfig
 import tarfile
@@ -18,6 +17,7 @@ import zipfile
 import pytest
 
 import dockerexec_ws
+from tests.sources import copy_sources, run, without_npm
 
 ROOT = pathlib.Path(__file__).parent.parent
 LIBRARIES = "dockerexec_ws/page/vendor/"
@@ -26,29 +26,11 @@ COMPRESSED = "dockerexec_ws/page/compressed/"
 needs_npm = pytest.mark.skipif(not shutil.which("npm"), reason="there is no npm: install Node.js with npm")
 
 
-def run(*command, cwd, **changes):
-    """Run a command with *changes* of the environment; return its output."""
-    # PYTHONPATH would lead to the checkout. Coverage is off, because pip and build are not measured.
-    environment = {
-        name: value for name, value in os.environ.items() if name != "PYTHONPATH" and not name.startswith("COVERAGE_")
-    }
-    command = [str(word) for word in command]
-    done = subprocess.run(
-        command, cwd=cwd, env=environment | changes, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     """A folder with only the files that git has or would add."""
     source = tmp_path_factory.mktemp("source")
-    listed = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT)
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).exists():  # git may still list a deleted file
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, source / name)
+    copy_sources(source)
     return source
 
 
@@ -166,14 +148,6 @@ def test_the_libraries_are_locked_to_one_content_each_and_to_no_registry():
         assert "resolved" not in package, path  # the user's own registry is used
     for kind in ("dependencies", "devDependencies"):
         assert lock["packages"][""][kind] == named[kind]
-
-
-def without_npm(folder):
-    """A PATH without npm."""
-    folder.mkdir()
-    for program in ("sh", "git"):
-        (folder / program).symlink_to(shutil.which(program))
-    return str(folder)
 
 
 def test_without_npm_all_but_the_page_is_built_which_is_said(source, tmp_path):
