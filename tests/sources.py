@@ -6,6 +6,8 @@ import subprocess
 
 from tests.conftest import ROOT
 
+SDIST_LIST = ROOT / "dockerexec_ws.egg-info/SOURCES.txt"
+
 
 def run(*command, cwd, **changes):
     """Run a command with *changes* of the environment; return its output."""
@@ -21,13 +23,20 @@ def run(*command, cwd, **changes):
     return done.stdout
 
 
-def copy_sources(target):
-    """Copy what git has or would add to the folder *target*."""
+def source_names():
+    """Return the names of the files that git has or would add, or of those of an unpacked sdist."""
+    if not (ROOT / ".git").exists():
+        return [name for name in SDIST_LIST.read_text().splitlines() if "egg-info" not in name]
     listed = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT)
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).exists():  # git may still list a deleted file
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target / name)
+    # git may still list a deleted file.
+    return [name for name in listed.split("\0") if name and (ROOT / name).exists()]
+
+
+def copy_sources(target):
+    """Copy the project's files to the folder *target*."""
+    for name in source_names():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target / name)
 
 
 def without_npm(folder):

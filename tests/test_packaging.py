@@ -17,7 +17,7 @@ import zipfile
 import pytest
 
 import dockerexec_ws
-from tests.sources import copy_sources, run, without_npm
+from tests.sources import copy_sources, run, source_names, without_npm
 
 ROOT = pathlib.Path(__file__).parent.parent
 LIBRARIES = "dockerexec_ws/page/vendor/"
@@ -65,17 +65,32 @@ def bin_folder(wheel, tmp_path_factory):
     return folder / "bin"
 
 
-def test_the_sdist_has_what_a_reader_looks_for(built):
+@pytest.fixture(scope="module")
+def unpacked(built, tmp_path_factory):
+    """The folder of the unpacked sdist."""
     (path,) = built.glob("*.tar.gz")
-    top = f"dockerexec_ws-{dockerexec_ws.__version__}"
-    # The README shows the pictures and links to the manual.
-    manual = [
-        name.relative_to(ROOT).as_posix() for name in (ROOT / "docs").rglob("*") if name.suffix in {".rst", ".png"}
-    ]
+    folder = tmp_path_factory.mktemp("unpacked")
     with tarfile.open(path) as sdist:
-        for name in ["LICENSE", "README.rst", "CHANGELOG.rst", "dockerexec_ws/engine/kill/kill.sh", *manual]:
-            packed = sdist.extractfile(f"{top}/{name}")
-            assert packed.read() == (ROOT / name).read_bytes()
+        sdist.extractall(folder, filter="data")
+    return folder / f"dockerexec_ws-{dockerexec_ws.__version__}"
+
+
+def test_the_sdist_has_all_sources(unpacked):
+    for name in source_names():
+        if name != "setup.cfg":  # setuptools adds a section
+            assert (unpacked / name).read_bytes() == (ROOT / name).read_bytes()
+        assert os.access(unpacked / name, os.X_OK) == os.access(ROOT / name, os.X_OK)
+
+
+def test_the_tests_of_an_unpacked_sdist_run(unpacked):
+    # A file for each need: nothing, data, an engine.
+    files = ["tests/protocol/test_versions.py", "tests/protocol/test_vectors.py", "tests/engine/test_run.py"]
+    said = run(sys.executable, "-m", "pytest", "-q", *files, cwd=unpacked)
+    assert " passed" in said
+    program = "import dockerexec_ws, tests.sources; print(dockerexec_ws.__file__, len(tests.sources.source_names()))"
+    path, count = run(sys.executable, "-c", program, cwd=unpacked).split()
+    assert pathlib.Path(path).is_relative_to(unpacked)
+    assert int(count) >= len(source_names())  # without git
 
 
 def files_of(wheel):
@@ -191,7 +206,8 @@ def test_an_editable_installation_has_the_libraries_in_the_sources(source, tmp_p
         names = {without_hash(path.name) for path in stale.iterdir()}
         assert {"xterm.mjs", "xterm.css", "xterm.LICENSE"} <= names
         assert "stale.mjs" not in names
-        listed = run("git", "-C", ROOT, "check-ignore", LIBRARIES + "xterm.mjs", cwd=ROOT)
+        run("git", "init", "-q", cwd=source)  # an unpacked sdist is no repository
+        listed = run("git", "check-ignore", LIBRARIES + "xterm.mjs", cwd=source)
         assert listed.strip() == LIBRARIES + "xterm.mjs"
     finally:
         shutil.rmtree(stale)
