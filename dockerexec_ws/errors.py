@@ -53,6 +53,13 @@ class ContainerNotFoundError(EngineError):
     """The engine has no container with that name or id."""
 
 
+class ExecNotFoundError(EngineError):
+    """The engine no longer knows an exec, as happens when its container stops or is removed."""
+
+    def __init__(self) -> None:
+        super().__init__("the engine no longer knows the command: its container was stopped, removed or restarted")
+
+
 class NoShellError(EngineError):
     """The image has no shell to run the script that ends processes."""
 

@@ -23,6 +23,7 @@ from dockerexec_ws.errors import (
     EngineError,
     EngineTimeoutError,
     EngineUnavailableError,
+    ExecNotFoundError,
     SettingsError,
 )
 
@@ -46,7 +47,8 @@ def engine_address(docker_host: str | None, docker_socket: str | None) -> str | 
 class ContainerState:
     """The state of a container. *id* is the full one. *pid* is the first process's, on the engine's machine.
 
-    A *pid* of 0 means that no process runs in the container. A paused container has one.
+    A *pid* of 0 means that no process runs in the container. A paused container has one. Processes of a container that
+    *shares_pids* may outlive it (moby issue 45120).
     """
 
     id: str
@@ -54,6 +56,7 @@ class ContainerState:
     paused: bool = False
     name: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    shares_pids: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +173,7 @@ class Engine:
                 bool(state.get("Paused")),
                 answer.get("Name", "").removeprefix("/"),
                 (answer.get("Config") or {}).get("Labels") or {},
+                bool((answer.get("HostConfig") or {}).get("PidMode")),
             )
 
     def running_containers(self) -> list[RunningContainer]:
@@ -257,10 +261,15 @@ class Engine:
     def exec_state(self, exec_id: str) -> ExecState:
         """Return the state of an exec (API: GET /exec/(id)/json).
 
-        Raises EngineUnavailableError, EngineError (the engine forgets an exec some time after its end).
+        Raises ExecNotFoundError (the engine forgets ended execs), EngineUnavailableError, EngineError.
         """
         with self._request():
-            answer = self._requests.ask("GET", f"/exec/{exec_id}/json")
+            try:
+                answer = self._requests.ask("GET", f"/exec/{exec_id}/json")
+            except ApiError as error:
+                if error.status == HTTPStatus.NOT_FOUND:
+                    raise ExecNotFoundError from error
+                raise
             container = answer.get("ContainerID", "")
             return ExecState(container, answer["Running"], answer["ExitCode"], answer.get("Pid") or 0)
 

@@ -15,12 +15,14 @@ from dockerexec_ws.errors import EngineTimeoutError, EngineUnavailableError
 
 
 def ended_execs(engine: Engine) -> Iterator[str]:
-    """Yield the id of each exec that ends, and first an empty string once *engine* tells of them.
+    """Yield the id of each exec that ends, and an empty string when ends may go untold.
+
+    That is once *engine* begins to tell of them, and when a container stops: the engine then forgets its execs.
 
     API: GET /events. Raises EngineUnavailableError, also when the events break off.
     """
     url = f"{engine.api.base_url}/v{engine.api.api_version}/events"
-    filters = json.dumps({"type": ["container"], "event": ["exec_die"]})
+    filters = json.dumps({"type": ["container"], "event": ["exec_die", "die"]})
     late = EngineTimeoutError(f"the Docker Engine did not tell of its events within {engine.timeout:g} s")
     try:
         with gevent.Timeout(engine.timeout, late):
@@ -33,6 +35,7 @@ def ended_execs(engine: Engine) -> Iterator[str]:
             yield ""
             for line in response.iter_lines(chunk_size=None):
                 with contextlib.suppress(KeyError, TypeError):  # an event of another kind
-                    yield str(json.loads(line)["Actor"]["Attributes"]["execID"])
+                    event = json.loads(line)
+                    yield "" if event["Action"] == "die" else str(event["Actor"]["Attributes"]["execID"])
     except (requests.exceptions.RequestException, OSError, ValueError) as error:
         raise EngineUnavailableError("the Docker Engine does not tell of its events") from error

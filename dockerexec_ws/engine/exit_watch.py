@@ -15,7 +15,7 @@ from gevent.event import Event
 from gevent.pool import Group
 
 from dockerexec_ws.engine.docker import ExecState
-from dockerexec_ws.errors import EngineError
+from dockerexec_ws.errors import EngineError, ExecNotFoundError
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class ExitWatch:
                     if exec_id:
                         self._told = True
                         self._note_exit(exec_id)
-                    else:  # earlier events were missed
+                    else:
                         self._doubt_all()
             except EngineError as error:
                 logger.debug("the engine's events of execs cannot be had: %s", error)
@@ -114,6 +114,8 @@ class ExitWatch:
                 try:
                     if process.state().ended:
                         self._note_exit(process.id)
+                except ExecNotFoundError:
+                    self._note_exit(process.id)
                 except EngineError:  # ask again later
                     continue
                 finally:

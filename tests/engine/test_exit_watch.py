@@ -14,8 +14,8 @@ from dockerexec_ws.engine.docker import Engine, ExecState
 from dockerexec_ws.engine.exec import Exec
 from dockerexec_ws.engine.exec_events import ended_execs
 from dockerexec_ws.engine.exit_watch import ExitWatch
-from dockerexec_ws.errors import EngineUnavailableError
-from tests.conftest import wait_until
+from dockerexec_ws.errors import EngineUnavailableError, ExecNotFoundError
+from tests.conftest import running_container, wait_until
 from tests.peer import Peer
 from tests.standin import StandInEngine, frame
 
@@ -156,6 +156,48 @@ def test_10_000_silent_sessions_share_a_bounded_number_of_questions(watch):
     asked = sum(process.asked for process in execs)
     assert asked <= (time.monotonic() - begin) * exit_watch_module.MOST_QUESTIONS + 1
     assert max(process.asked for process in execs) == 1
+
+
+def test_an_exec_that_the_engine_has_forgotten_is_over(watch, hasty, monkeypatch):
+    """As after its container's end, of which an event tells."""
+    events = Queue()
+    process = FakeExec("e")
+    watch(lambda: events).watch(process)
+    for event in ("", "other"):
+        events.put(event)
+    wait_until(lambda: process.asked)
+
+    def forgotten():
+        raise ExecNotFoundError
+
+    monkeypatch.setattr(process, "state", forgotten)
+    events.put("")
+    assert process.output_ended.wait(5)
+
+
+def test_the_real_engine_tells_of_the_containers_that_stop(docker_host, own_container, docker_api):
+    engine = Engine(docker_host, timeout=30)
+    ended = ended_execs(engine)
+    assert next(ended) == ""
+    docker_api.kill(own_container)
+    assert "" in ended
+    ended.close()
+    engine.close()
+
+
+@pytest.mark.parametrize("tty", [False, True])
+def test_a_container_with_the_machines_pids_that_is_removed(serve, docker_api, hasty, tty):
+    """The engine leaves the stream open then, and forgets the exec."""
+    with running_container(docker_api, host_config={"pid_mode": "host"}) as name:
+        server = serve(name)
+        peer = Peer(server.url, "bash", "-c", "trap '' HUP; echo up; setsid sleep 1000 & sleep 1000", tty=tty).ready()
+        peer.until(b"up")
+        docker_api.remove_container(name, force=True)
+        transcript = peer.transcript()
+    assert (transcript.exit_code, transcript.close_code) == (None, 1011)
+    assert "its container was stopped" in transcript.errors[0]
+    wait_until(lambda: server.sessions == [])
+    assert server.kill_failures == 0
 
 
 def test_nobody_asks_while_output_moves_or_waits_for_the_client(watch, hasty):

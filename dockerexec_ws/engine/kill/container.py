@@ -152,21 +152,20 @@ class ContainerEndings:
         if container.paused:
             return Outcome.PAUSED, ""
         seen: AbstractSet[str] = set()
-        if container.pid:
-            try:
-                left, seen = self._end_found(container, batch)
-                failure = f"{left} processes do not end" if left else ""
-            except NoShellError:
-                raise
-            except EngineError as error:
-                failure = str(error)
-            if failure:
-                now = self._state_if_known(container.id)
-                if now is None or (now.pid and not now.paused):
-                    return Outcome.FAILED, failure
-                if now.paused:
-                    return Outcome.PAUSED, ""
-                container = now  # it has stopped meanwhile, so no process is left in it
+        try:
+            left, seen = self._end_found(container, batch)
+            failure = f"{left} processes do not end" if left else ""
+        except NoShellError:
+            raise
+        except EngineError as error:
+            failure = str(error)
+        if failure:
+            now = self._state_if_known(container.id) if container.pid else None
+            if now is None or (now.pid and not now.paused):
+                return Outcome.FAILED, failure
+            if now.paused:
+                return Outcome.PAUSED, ""
+            container = now  # it has stopped meanwhile, so no process is left in it
         outcomes = set()
         for ending in list(batch):
             outcome = self._settle(ending, container, was_seen=ending.marker in seen, last=last)
@@ -195,6 +194,8 @@ class ContainerEndings:
 
                 left, seen = host.end(markers, roots, grace=grace, patience=patience)
                 return left, seen | first.keys()
+        if not container.pid:
+            return 0, set()
         return KillScript(self._engine, container.id, markers, grace=grace, patience=patience).run()
 
     def _settle(self, ending: Ending, container: ContainerState, *, was_seen: bool, last: bool) -> Outcome:

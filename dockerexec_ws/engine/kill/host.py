@@ -23,6 +23,7 @@ PASS_INTERVAL = 0.05
 
 _PROC = "/proc"
 _PAGE = 65536
+_ENDED = (FileNotFoundError, ProcessLookupError)  # a process has ended meanwhile
 _USED_UP = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # these errors say nothing about the processes
 
 
@@ -40,6 +41,8 @@ class HostProcesses:
     def __init__(self, container: ContainerState) -> None:
         self._seen: set[str] = set()
         self._container_id = container.id
+        # Those of the machine itself may be out of reach even for root.
+        self._ignored = _ENDED if container.id else (*_ENDED, PermissionError)
         self._first_pid = container.pid  # never to be ended
         self._roots: set[tuple[int, int]] = set()  # pid and start of processes to end without a marker
         self._sessions: set[int] = set()  # whose members are to be ended
@@ -48,8 +51,13 @@ class HostProcesses:
     def of(cls, container: ContainerState) -> "HostProcesses | None":
         """Return the container's processes if they run on this machine and this process may look into them.
 
+        If the container does not run, return all processes of this machine: those of a container that shares the
+        machine's pids (``--pid=host``) may outlive it (moby issue 45120).
+
         Raises EngineError if that cannot be found out now.
         """
+        if not container.pid:
+            return cls(ContainerState(id="")) if os.geteuid() == 0 else None
         try:
             # If the engine's machine or pid namespace is another one, its pid may be another process's here. Within the
             # container itself, the check of the control group would accept any process.
@@ -87,7 +95,7 @@ class HostProcesses:
         prefixes = {marker: b"\0" + marker.encode() for marker in markers}
         self._find(prefixes)
         for pid in roots(self._seen):
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            with contextlib.suppress(*_ENDED):
                 if (process := _read(pid)) is not None:
                     self._roots.add((pid, process.started))
         hung_up: set[tuple[int, int]] = set()
@@ -131,7 +139,7 @@ class HostProcesses:
             if not name.isdigit():
                 continue
             pid = int(name)
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            with contextlib.suppress(*self._ignored):
                 process = _read(pid)
                 if process is None or pid == self._first_pid:
                     continue
@@ -145,7 +153,8 @@ class HostProcesses:
         before = -1
         while len(found) > before:
             before = len(found)
-            self._sessions.update(process.session for process in found.values() if process.session)
+            # 0 is the kernel's own threads'. Nor may this process ever end its own session.
+            self._sessions.update({process.session for process in found.values()} - {0, os.getsid(0)})
             for pid, process in processes.items():
                 parent = found.get(process.parent)
                 # A parent that started later has only been given the pid of the real one.
@@ -183,7 +192,7 @@ def _environment(pid: int, process: _Process) -> bytes:
         return b"\0" + _read_file(pid, "environ")
     environment = b""
     for thread in os.listdir(f"{_PROC}/{pid}/task"):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        with contextlib.suppress(*_ENDED):
             environment += b"\0" + _read_file(pid, f"task/{thread}/environ")
     return environment
 
@@ -202,7 +211,7 @@ def _read_file(pid: int | str, name: str) -> bytes:
 
 
 def _send(pid: int, process: _Process, number: int) -> None:
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+    with contextlib.suppress(*_ENDED):
         descriptor = os.pidfd_open(pid)
         try:
             now = _read(pid)

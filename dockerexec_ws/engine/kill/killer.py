@@ -55,6 +55,12 @@ class Killer:
         try:
             state = self._engine.container_state(container)
             if state.pid and not state.paused and HostProcesses.of(state) is None:
+                if state.shares_pids:
+                    logger.warning(
+                        "container %s shares its pids (--pid): processes of sessions that outlive it are not ended, "
+                        "unless the server is root on the engine's machine",
+                        container,
+                    )
                 nobodys = Instance.unregistered().new_marker()
                 KillScript(self._engine, container, [nobodys], grace=0, patience=0).run()
         except NoShellError as error:

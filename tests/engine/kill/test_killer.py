@@ -1,13 +1,17 @@
 """When the killer tries again, waits and gives up."""
 
+import signal
+import subprocess
+
 import gevent
 
 from dockerexec_ws.engine.docker import Engine
+from dockerexec_ws.engine.instance import Instance
 from dockerexec_ws.engine.kill.host import HostProcesses
 from dockerexec_ws.engine.kill.killer import Killer
 from dockerexec_ws.engine.kill.script import KillScript
 from dockerexec_ws.engine.kill.timeouts import Waits
-from tests.conftest import wait_until
+from tests.conftest import running_container, wait_until
 from tests.engine.kill.victim import assert_left, without_host_processes
 from tests.standin import StandInEngine, frame
 
@@ -26,6 +30,28 @@ def test_a_fault_of_our_own_is_no_last_word(engine, start, container, docker_api
 
 def test_a_container_that_is_gone_has_no_processes(engine):
     assert Killer(engine, Waits(grace=0.5)).end("nosuch", "A=b")
+
+
+def test_processes_that_outlive_their_container(engine):
+    """Those of a container with the machine's pids may (moby issue 45120). Only this machine's can be seen."""
+    marker = Instance.unregistered().new_marker()
+    name, _, value = marker.partition("=")
+    with subprocess.Popen(["sleep", "1000"], env={name: value}, start_new_session=True) as process:
+        try:
+            killer = Killer(engine, Waits(grace=0.5))
+            assert killer.end("nosuch", marker)
+            assert process.wait(timeout=10) == -signal.SIGHUP
+        finally:
+            process.kill()
+    assert killer.failures == 0
+
+
+def test_the_start_tells_of_a_container_whose_processes_could_outlive_it_unseen(
+    engine, killer, way, docker_api, caplog
+):
+    with running_container(docker_api, host_config={"pid_mode": "host"}) as container:
+        killer.check(container)
+    assert ("shares its pids" in caplog.text) == (way == "script")
 
 
 def test_a_container_that_stops_meanwhile_has_no_processes(
