@@ -19,7 +19,9 @@ ALL = {
     "POST /exec/{id}/start",
     "GET /exec/{id}/json",
     "POST /exec/{id}/resize",
+    "GET /events",
 }
+NOW_AND_THEN = {"GET /containers/{id}/top"}  # when the engine is late to tell that a process has ended
 # An engine before API 1.42 sets the size only after the process has started.
 SIZES = """
 until stty size | grep -q '^33 120'; do sleep 0.05; done; echo first
@@ -82,4 +84,4 @@ def test_nothing_but_these_is_asked(way, engine, docker_api, container, own_cont
             server.close()  # ends the session in another way
             assert Transcript(peer).close_code == 1001
         wait_until(lambda: processes(docker_api, other) == [])
-    assert asked == ALL
+    assert asked - NOW_AND_THEN == ALL
