@@ -29,8 +29,6 @@ class Policy:
     workdirs: Sequence[str] = ()
     environment: Sequence[str] = ()
     privileged: bool = False
-    term: str = ""
-    """The TERM of a session with a tty whose client tells none; "" leaves it to the engine, which says ``xterm``."""
 
     def apply(self, request: ExecRequest) -> ExecRequest:
         """Return *request* with its paths as they were compared.
@@ -54,10 +52,7 @@ class Policy:
         for parameter, is_refused in refused.items():
             if is_refused:
                 raise NotAllowedError(parameter)
-        environment = request.environment
-        if request.tty and self.term and "TERM" not in variables:
-            environment = (f"TERM={self.term}", *environment)
-        return dataclasses.replace(request, argv=argv or (), workdir=workdir or "", environment=environment)
+        return dataclasses.replace(request, argv=argv or (), workdir=workdir or "")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,11 +16,15 @@ _SHOWN = 64  # characters of a name in an error; as many as an id has
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A container to run a command in. *reference* is the name or id that requests to the engine use."""
+    """A container to run a command in. *reference* is the name or id that requests to the engine use.
+
+    *environment* has the container's ``NAME=VALUE`` strings.
+    """
 
     reference: str
     id: str
     name: str
+    environment: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +41,10 @@ class Targets(Protocol):
     chosen: bool
     """Whether the client chooses a container, by the part of the URL after the path."""
 
-    def find(self, choice: str, narrowed_to: Sequence[str] | None) -> Target:
+    def find(self, choice: str, narrowed_to: Sequence[str] | None, tty: bool) -> Target:
         """Return the target that *choice* names ("" if the client named none); *narrowed_to* are patterns of names.
+
+        With *tty*, the target's environment is the present one.
 
         Raises EngineError, and RequestRefusedError, which is the same for a container that is not allowed and for one
         that does not exist.
@@ -69,15 +75,15 @@ class FixedContainer:
                 "the container is the one that this server runs in. Choose another, or give --allow-own-container."
             )
 
-    def find(self, choice: str, narrowed_to: Sequence[str] | None) -> Target:
+    def find(self, choice: str, narrowed_to: Sequence[str] | None, tty: bool) -> Target:
         """See Targets."""
         if choice:
             raise _no_container(choice)
-        ask = self._fresh or narrowed_to is not None
+        ask = self._fresh or narrowed_to is not None or tty
         state = self._engine.container_state(self._name) if ask else self.state
         if narrowed_to is not None and not matches(state.name, narrowed_to):
             raise RequestRefusedError("container: not allowed")
-        return Target(self._name, state.id, state.name)
+        return Target(self._name, state.id, state.name, state.environment)
 
     def offered(self, _: Sequence[str] | None) -> list[Offer]:
         """See Targets."""
@@ -95,7 +101,7 @@ class AllowedContainers:
         self._labels = [label.partition("=") for label in labels]
         self._own = None if allow_own else own_container_id()
 
-    def find(self, choice: str, narrowed_to: Sequence[str] | None) -> Target:
+    def find(self, choice: str, narrowed_to: Sequence[str] | None, _: bool) -> Target:
         """See Targets."""
         if not choice and narrowed_to is not None and len(narrowed_to) == 1:
             choice = narrowed_to[0]
@@ -109,7 +115,7 @@ class AllowedContainers:
             raise _no_container(choice) from error
         if not self._allows(state, narrowed_to):
             raise _no_container(choice)
-        return Target(state.id, state.id, state.name)
+        return Target(state.id, state.id, state.name, state.environment)
 
     def offered(self, narrowed_to: Sequence[str] | None) -> list[Offer]:
         """See Targets."""

@@ -48,7 +48,7 @@ class ContainerState:
     """The state of a container. *id* is the full one. *pid* is the first process's, on the engine's machine.
 
     A *pid* of 0 means that no process runs in the container. A paused container has one. Processes of a container that
-    *shares_pids* may outlive it (moby issue 45120).
+    *shares_pids* may outlive it (moby issue 45120). *environment* has ``NAME=VALUE`` strings.
     """
 
     id: str
@@ -57,6 +57,7 @@ class ContainerState:
     name: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     shares_pids: bool = False
+    environment: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,20 +168,19 @@ class Engine:
                     f"the engine has no container {name!r}. Start it, or give another name (docker ps lists them)."
                 ) from error
             state = answer.get("State") or {}
+            config = answer.get("Config") or {}
             return ContainerState(
                 answer["Id"],
                 state.get("Pid") or 0,
                 bool(state.get("Paused")),
                 answer.get("Name", "").removeprefix("/"),
-                (answer.get("Config") or {}).get("Labels") or {},
+                config.get("Labels") or {},
                 bool((answer.get("HostConfig") or {}).get("PidMode")),
+                config.get("Env") or (),
             )
 
     def running_containers(self) -> list[RunningContainer]:
-        """Return the containers that run and are not paused (API: GET /containers/json).
-
-        Raises EngineUnavailableError, EngineError.
-        """
+        """Return the containers that run and are not paused (API: GET /containers/json). Raises EngineError."""
         with self._request():
             return [
                 # Names with a further slash are aliases that other containers gave it.

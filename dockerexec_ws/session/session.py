@@ -31,6 +31,7 @@ from dockerexec_ws.protocol.flow import FlowControl
 from dockerexec_ws.protocol.versions import codec_of
 from dockerexec_ws.session.channel import Channel
 from dockerexec_ws.session.ending import Cause, SessionEnd
+from dockerexec_ws.session.environment import session_environment
 from dockerexec_ws.session.limits import Limits
 from dockerexec_ws.session.output_pump import OutputPump
 from dockerexec_ws.session.resizer import Resizer
@@ -83,6 +84,7 @@ class Session:
         self._new_run = new_run
         self._marker = marker
         self._request = request
+        self._environment = session_environment(settings, request, target.environment)
         self._on_disconnect = settings.on_disconnect
         self._limits = Limits(settings, client.narrowing.deadline)
         self._run: Run | None = None
@@ -170,7 +172,7 @@ class Session:
                 marker=self._marker,
                 user=self.user,
                 workdir=self._request.workdir,
-                environment=self._request.environment,
+                environment=self._environment,
                 privileged=self._request.privileged,
                 size=self._request.size,
             )

@@ -4,6 +4,7 @@
 
 import math
 import os
+import re
 import reprlib
 import shlex
 from collections.abc import Collection
@@ -94,6 +95,16 @@ class Text(Kind):
 
     def accepts(self, value: Any) -> bool:
         return isinstance(value, str) and "\0" not in value
+
+
+class Variable(Text):
+    """An environment variable with its value."""
+
+    name = "variable"
+    wanted = "NAME=VALUE, where the name has letters, digits and underscores and begins with no digit"
+
+    def accepts(self, value: Any) -> bool:
+        return super().accepts(value) and re.match(r"[A-Za-z_][A-Za-z0-9_]*=", value) is not None
 
 
 class File(Kind):

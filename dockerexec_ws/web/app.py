@@ -91,13 +91,10 @@ class App:
             workdirs=settings.allow_workdir,
             environment=settings.allow_env,
             privileged=settings.allow_privileged,
-            term=settings.term,
         )
         # Only clients on this machine get in, and nobody has chosen what they may ask for.
         self._is_operators_own = (
-            not self.authenticators
-            and not settings.allow_unauthenticated
-            and self._policy == Policy(term=settings.term)
+            not self.authenticators and not settings.allow_unauthenticated and self._policy == Policy()
         )
         self._named_options: set[str] = set()  # that the log has named
         self._draining = False
@@ -266,7 +263,7 @@ class App:
     def _make_session(self, backend: Backend, environ: Environ, websocket: WebSocket, client: Client) -> Session:
         """Check what a client asks for, then make its session and register it. Raises DockerExecError."""
         request = self._policy.apply(client.narrowing.apply(parse_request(environ.get("QUERY_STRING", ""))))
-        target = backend.targets.find(self._paths.choice(environ) or "", client.narrowing.containers)
+        target = backend.targets.find(self._paths.choice(environ) or "", client.narrowing.containers, request.tty)
         if self._draining:  # since the request was admitted: the session would not be ended with the others
             raise ShuttingDownError
         backend.registry.check_quotas(client)  # no other greenlet may run from here until the session counts

@@ -42,6 +42,8 @@ allow_own_container = true
 max_sessions = 7
 wrapper_command = "nice -n '5'"
 term = "xterm"
+lang = "de_DE.UTF-8"
+session_env = ["A=1", "B=x y"]
 max_message_size = 1000
 output_limit = 65536
 compress = true

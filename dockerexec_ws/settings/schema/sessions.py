@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dockerexec_ws.settings.kinds import Flag, Folder, OneOf, Seconds, Text, Whole, Words
+from dockerexec_ws.settings.kinds import Flag, Folder, Many, OneOf, Seconds, Text, Variable, Whole, Words
 from dockerexec_ws.settings.option import Record, option
 
 
@@ -22,6 +22,15 @@ class SessionSettings(Record):
         "xterm-256color",
         Text(),
         "TERM of a session with a terminal if the client does not send one. Empty: the engine's, which is xterm.",
+    )
+    lang: str = option(
+        "C.UTF-8",
+        Text(),
+        "LANG of a session with a terminal, if neither the container nor the client sets LANG, LC_ALL or LC_CTYPE. "
+        "Empty: none.",
+    )
+    session_env: Sequence[str] = option(
+        (), Many(Variable()), "Environment variable that every session gets.", metavar="NAME=VALUE"
     )
     max_message_size: int = option(16 * 1024 * 1024, Whole(1), "Maximum size of a message from a client, in bytes.")
     output_limit: int = option(
