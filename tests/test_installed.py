@@ -35,12 +35,14 @@ def test_every_extra_for_users_is_started_here(wheel):
     assert set(extras) - {"test"} == set(STARTS) - {""}
 
 
-@pytest.mark.parametrize("extra", STARTS)
-def test_what_an_extra_is_for(extra, wheel, tmp_path, container, docker_host):
+@pytest.mark.parametrize(
+    ("extra", "resolution"), [("", "highest"), ("gunicorn", "highest"), ("gunicorn", "lowest-direct")]
+)
+def test_what_an_extra_is_for(extra, resolution, wheel, tmp_path, container, docker_host):
     folder = tmp_path / "venv"
     run(*UV, "venv", "--python", sys.executable, folder, cwd=tmp_path)
     package = f"{wheel}[{extra}]" if extra else wheel
-    run(*UV, "pip", "install", "--python", folder / "bin/python", package, cwd=tmp_path)
+    run(*UV, "pip", "install", "--resolution", resolution, "--python", folder / "bin/python", package, cwd=tmp_path)
     settings = {"DOCKEREXEC_WS_CONTAINER": container, "DOCKEREXEC_WS_PATH": "x", "DOCKER_HOST": docker_host}
     environment = {name: value for name, value in uncovered().items() if name != "PYTHONPATH"} | settings
     program, *arguments = STARTS[extra]
