@@ -64,6 +64,7 @@ def test_a_page_whose_scripts_do_not_run_says_so(open_tab, without_scripts, serv
     for tab in (open_tab(without_scripts), open_tab(page_of(server), java_script_enabled=False)):
         tab("wait_for_selector", "#unstarted")  # wait until it is visible
         assert "JavaScript modules" in tab("inner_text", "#unstarted")
+        assert tab("is_disabled", "#connect")
 
 
 def test_a_page_that_starts_has_nothing_to_say(tab):
