@@ -20,7 +20,7 @@ class StandInEngine:
     *stream* is sent in the same segment as the head of the answer to an exec's start. *states* are the answers to exec
     inspect in order; the last one is repeated. With *keeps_open* the stream never ends. *events* is a queue of the
     engine's events; by default there are none. ``requests`` collects each request as "METHOD path", ``bodies`` that and
-    the body.
+    the body, ``headers`` each header line with the request's target.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class StandInEngine:
         self.hang_on = hang_on
         self.requests = []
         self.bodies = []
+        self.headers = []
         self.api_version = api_version
         self.resize_failures = 0
         self.start_answer = None
@@ -62,6 +63,7 @@ class StandInEngine:
             while line := reader.readline():
                 length = 0
                 while (header := reader.readline().strip()) != b"":
+                    self.headers.append((line.split()[1].decode(), header.decode()))
                     if header.lower().startswith(b"content-length:"):
                         length = int(header.split(b":")[1])
                 body = reader.read(length)

@@ -4,7 +4,6 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
@@ -15,7 +14,7 @@ from docker.utils import kwargs_from_env
 from requests.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError
 
-from dockerexec_ws.engine.api_requests import ApiError, ApiRequests
+from dockerexec_ws.engine.api_requests import ApiRequests
 from dockerexec_ws.engine.stream import HijackedStream
 from dockerexec_ws.engine.unreachable import is_out_of_descriptors, out_of_descriptors, why_unreachable
 from dockerexec_ws.errors import (
@@ -142,7 +141,7 @@ class Engine:
                     max_pool_size=connections,
                 )
                 # This timeout bounds each single read. Ours bounds the whole answer, and expires first.
-                self._requests = ApiRequests(self.api, timeout + 1)
+                self._requests = ApiRequests(self.api, timeout + 1, connections)
         except (docker.errors.TLSParameterError, ValueError) as error:
             raise SettingsError(
                 f"the engine's address or TLS settings are wrong ({error}). Check the address, DOCKER_TLS_VERIFY and "
@@ -153,6 +152,7 @@ class Engine:
 
     def close(self) -> None:
         """Close the connections that are kept for reuse. Idempotent."""
+        self._requests.close()
         self.api.close()
 
     def container_state(self, name: str) -> ContainerState:
@@ -161,12 +161,13 @@ class Engine:
         API: GET /containers/(id)/json. Raises ContainerNotFoundError, EngineUnavailableError, EngineError.
         """
         with self._request():
-            try:
-                answer = self.api.inspect_container(name)
-            except docker.errors.NotFound as error:
-                raise ContainerNotFoundError(
+            answer = self._requests.ask(
+                "GET",
+                f"/containers/{quote(name, safe='')}/json",
+                not_found=ContainerNotFoundError(
                     f"the engine has no container {name!r}. Start it, or give another name (docker ps lists them)."
-                ) from error
+                ),
+            )
             state = answer.get("State") or {}
             config = answer.get("Config") or {}
             return ContainerState(
@@ -236,12 +237,12 @@ class Engine:
         if size is not None and self.sizes_at_create:
             data["ConsoleSize"] = list(size)
         with self._request():
-            try:
-                answer = self._requests.ask("POST", f"/containers/{quote(container, safe='')}/exec", data)
-            except ApiError as error:
-                if error.status == HTTPStatus.NOT_FOUND:
-                    raise ContainerNotFoundError("the container does not exist any longer") from error
-                raise
+            answer = self._requests.ask(
+                "POST",
+                f"/containers/{quote(container, safe='')}/exec",
+                data,
+                not_found=ContainerNotFoundError("the container does not exist any longer"),
+            )
             return str(answer["Id"])
 
     @property
@@ -264,12 +265,7 @@ class Engine:
         Raises ExecNotFoundError (the engine forgets ended execs), EngineUnavailableError, EngineError.
         """
         with self._request():
-            try:
-                answer = self._requests.ask("GET", f"/exec/{exec_id}/json")
-            except ApiError as error:
-                if error.status == HTTPStatus.NOT_FOUND:
-                    raise ExecNotFoundError from error
-                raise
+            answer = self._requests.ask("GET", f"/exec/{exec_id}/json", not_found=ExecNotFoundError())
             container = answer.get("ContainerID", "")
             return ExecState(container, answer["Running"], answer["ExitCode"], answer.get("Pid") or 0)
 

@@ -38,8 +38,8 @@ class HijackedStream:
             )
         self.ends_at_half_close = "nginx" in answer.headers.get("Server", "").lower()
         """Whether a half-close ends the output as well: nginx then closes both directions."""
-        # The response's buffered reader holds the bytes that arrived together with the head, and it has the socket
-        # (docker-py issues 425, 3332). There is no public way to either.
+        # The response's buffered reader holds the bytes that arrived together with the head, and it has the socket.
+        # There is no public way to either. docker-py's way loses these bytes (docker-py issues 425, 3332).
         reader: Any = answer._fp.fp  # type: ignore[attr-defined]
         self._socket: socket.socket = reader.raw._sock
         try:

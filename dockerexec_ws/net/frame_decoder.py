@@ -26,7 +26,8 @@ class FrameDecoder:
     """Decodes what one client sends. *protocol* has the parser for all that does not take the short way.
 
     *max_size* limits a message that takes it, in bytes. A message that begins with the byte *prefix* is a piece of a
-    stream: while it has come only in part, it may be cut into several messages that all begin with that byte.
+    stream: while it has come only in part, it may be cut into several messages that all begin with that byte. With b""
+    there are none.
     """
 
     __slots__ = ("_direct", "_ended", "_fragmented", "_head", "_mask", "_max_size", "_prefix", "_protocol", "_rest")
@@ -88,7 +89,7 @@ class FrameDecoder:
             if start == len(data):  # the first byte of the payload decides
                 self._head = head[:size]
                 return start
-            if data[start] ^ mask[0] == self._prefix[0]:
+            if bytes([data[start] ^ mask[0]]) == self._prefix:
                 self._head = b""
                 self._mask = mask
                 self._turn_mask(1)

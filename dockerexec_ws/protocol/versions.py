@@ -12,7 +12,10 @@ class Codec(Protocol):
 
     @property
     def STDIN_PREFIX(self) -> bytes:  # noqa: N802  # a constant of the module
-        """The byte that messages with stdin begin with. The rest of them is stdin, so they may be cut anywhere."""
+        """The byte that messages with stdin begin with, if the rest of them is stdin, so that they may be cut.
+
+        Otherwise b"".
+        """
 
     def encode(self, event: Sent, /) -> bytes:
         """Return *event* as a message. Raises ValueError or struct.error if a number is out of range."""

@@ -46,6 +46,7 @@ class StdinPump:
         self._process: Exec | None = None
         self._buffer = StdinBuffer()
         self._ended = False  # by message 102
+        self._refused = False  # the client has been told that its stdin is ignored
         self._broken = False  # the process takes no more stdin
         self._taken = Event()
         self._writer = OnDemand(spawn, self._write)
@@ -56,12 +57,13 @@ class StdinPump:
 
     def take(self, data: memoryview) -> None:
         """Take the stdin of one message. Blocks while too much stdin waits for the process."""
-        if self._read_only:
-            self._complain("stdin: not allowed, this session is read-only")
+        if self._read_only or self._ended:
+            # Once, because the message may be a piece of a larger one.
+            if not self._refused:
+                self._refused = True
+                self._complain("stdin is closed" if self._ended else "stdin: not allowed, this session is read-only")
             return
-        if self._ended:
-            self._complain("stdin is closed")
-        if self._ended or self._over() or not data:
+        if self._over() or not data:
             return
         self.bytes_in += len(data)
         if self._flow.stdin_received(len(data)):

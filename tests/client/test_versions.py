@@ -12,6 +12,7 @@ class MarkedCodec:
     """Version 1 with a mark before each message."""
 
     MARK = b"2"
+    STDIN_PREFIX = b""
 
     def encode(self, event):
         return self.MARK + v1.encode(event)

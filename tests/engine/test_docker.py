@@ -14,6 +14,7 @@ from dockerexec_ws.engine.docker import Engine, engine_address
 from dockerexec_ws.errors import ContainerNotFoundError, EngineUnavailableError, SettingsError
 from tests.conftest import wait_until
 from tests.relay import relay
+from tests.standin import StandInEngine
 
 # docker-py leaks the unix socket if connect() fails. It is collected here, where the warning is no error.
 leaves_a_socket = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
@@ -135,3 +136,25 @@ def engine_on_tcp(docker_host, certificates=None):
     server.start()
     yield f"tcp://127.0.0.1:{server.server_port}"
     server.stop(timeout=0)
+
+
+def test_any_number_of_names_can_be_asked_for(docker_host, container):
+    """docker-py keeps connections for 25 URLs. Those that all sessions use must not be closed for others."""
+    engine = Engine(docker_host, timeout=10)
+    for number in range(30):
+        with pytest.raises(ContainerNotFoundError):
+            engine.container_state(f"no-such-container-{number}")
+        assert engine.create_exec(container, ["true"], environment=[])
+    engine.close()
+
+
+def test_the_headers_of_dockers_configuration_are_sent(tmp_path, monkeypatch):
+    (tmp_path / "config.json").write_text('{"HttpHeaders": {"X-Auth": "of the proxy"}}')
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    with StandInEngine(tmp_path / "s") as standin, contextlib.closing(Engine(standin.address, timeout=10)) as engine:
+        engine.container_state("c")
+        engine.create_exec("c", ["true"], environment=[])
+        engine.exec_state("e0")
+    asked = {target for target, _ in standin.headers}
+    assert len(asked) == 4
+    assert {target for target, header in standin.headers if header == "X-Auth: of the proxy"} == asked

@@ -58,7 +58,7 @@ def test_many_small_messages_cost_what_they_weigh(make):
 
 def test_complaints_do_not_end_a_session(make):
     harness = make(read_only=True).ready()
-    harness.channel.client_sends(b"\x32\x18\x00\x50\x00", b"\x32", b"\x00x", STDIN_END, STDIN_END)
+    harness.channel.client_sends(b"\x32\x18\x00\x50\x00", b"\x32", b"\x00x", b"\x00x", STDIN_END, STDIN_END)
     harness.channel.client_sends(b"\xff")
     wait_until(lambda: harness.session.ignored_messages == 1)
     texts = [message[1:].decode() for message in harness.channel.sent[1:]]
