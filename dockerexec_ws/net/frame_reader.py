@@ -40,7 +40,7 @@ class FrameReader:
         self._early = early
         self._buffer = ReadBuffer()
         self._largest = LARGEST_COMPRESSED_READ if protocol.extensions else READ_SIZE
-        self._size = self._largest
+        self._size = LARGEST_COMPRESSED_READ  # it grows with the stream
 
     def read(self) -> list[Frame | bytes] | None:
         """Wait for bytes and return what they complete, perhaps nothing; None at the end of all bytes.
