@@ -82,11 +82,12 @@ class Registry:
 
     def _forget(self, session: Session) -> float:
         """Count a session no longer. Return when it was added."""
+        added = self._running.pop(session)
         for key in session.client.quota_keys:
             self._running_by_key[key] -= 1
             if not self._running_by_key[key]:
                 del self._running_by_key[key]
-        return self._running.pop(session)
+        return added
 
     def join(self, timeout: float) -> bool:
         """Wait at most *timeout* seconds for all sessions to end. Return whether they did."""
