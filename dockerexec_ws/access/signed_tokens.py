@@ -1,5 +1,6 @@
 """Signed tokens that identify clients (``jwt_key_file``, ``jwt_issuer``, ``jwt_audience``)."""
 
+import codecs
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,7 +35,7 @@ class SignedTokens(BearerAuthenticator):
 
     def __init__(self, key_file: Path, *, issuer: str, audience: str) -> None:
         try:
-            data = key_file.read_bytes()
+            data = key_file.read_bytes().removeprefix(codecs.BOM_UTF8)  # Windows writes it into text files
         except OSError as error:
             raise SettingsError(f"the key file {key_file} cannot be read: {error.strerror}") from error
         # Each kind of key allows its own algorithms only. A public key accepted as a secret would be no secret.

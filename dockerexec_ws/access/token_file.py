@@ -84,7 +84,8 @@ class TokenFile(BearerAuthenticator):
         if version == self._version:
             return []
         tokens, faults = [], []
-        for number, text in enumerate(self._path.read_text(errors="replace").splitlines(), 1):
+        content = self._path.read_text(encoding="utf-8-sig", errors="replace")  # Windows writes a byte order mark
+        for number, text in enumerate(content.splitlines(), 1):
             line = text.strip()
             if match := _LINE.fullmatch(line):
                 tokens.append((match[1], match[2]))

@@ -16,7 +16,7 @@ def read_policy_file(path: Path) -> dict[str, Any]:
     Raises SettingsError with the full key (``table.key``), or with the line if the file is not TOML.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Windows writes a byte order mark
     except OSError as error:
         raise SettingsError(f"the policy file {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

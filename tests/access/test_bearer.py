@@ -114,6 +114,14 @@ def test_a_signed_token(tmp_path):
     )
 
 
+def test_files_with_a_byte_order_mark(tmp_path):
+    token, line = new_token("alice")
+    (tmp_path / "tokens").write_text(f"{line}\n", encoding="utf-8-sig")
+    assert TokenFile(tmp_path / "tokens")(header(token)).name == "alice"
+    tokens = signed(tmp_path, SECRET.encode("utf-8-sig"))
+    assert tokens(header(jwt.encode(claims(), SECRET, "HS256"))).name == "alice"
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -145,6 +145,10 @@ def test_an_empty_file_gives_the_defaults(options, write):
     assert given == options("--container", "c")
 
 
+def test_a_file_with_a_byte_order_mark(options, write):
+    assert options("--config", write("\ufeff[server]\nport = 1\n"), "--container", "c")["port"] == 1
+
+
 def test_an_empty_list_of_commands_allows_none(options, write):
     """An empty list is not the default, which allows all."""
     assert options("--config", write("requests.allow_command = []"), "--container", "c")["allow_command"] == ()

@@ -255,7 +255,7 @@ def _token(file: Path | None) -> str | None:
     if file is None:
         return os.environ.get(TOKEN_VARIABLE) or None
     try:
-        token = file.read_text().strip()
+        token = file.read_text(encoding="utf-8-sig").strip()  # editors of Windows begin a file with a byte order mark
     except (OSError, UnicodeDecodeError) as error:
         raise click.UsageError(f"--token-file {file} cannot be read: {error}") from error
     if not token:

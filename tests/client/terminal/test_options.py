@@ -29,6 +29,13 @@ def test_a_token_of_a_file_goes_before_that_of_the_environment(guarded, tmp_path
     assert (done.stderr, done.returncode) == (b"", 0)
 
 
+def test_a_token_file_with_a_byte_order_mark(guarded, tmp_path):
+    server, token = guarded
+    (tmp_path / "token").write_text(f"{token}\r\n", encoding="utf-8-sig")
+    done = run(server.url, "--token-file", tmp_path / "token", "true")
+    assert (done.stderr, done.returncode) == (b"", 0)
+
+
 def test_a_token_of_the_environment(guarded):
     server, token = guarded
     done = run(server.url, "true", env={"DOCKEREXEC_WS_TOKEN": token})
