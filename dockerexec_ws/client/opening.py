@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidHandshake, InvalidHeaderValue, InvalidStatus, InvalidURI
 from websockets.http11 import Response
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI, parse_uri
@@ -43,9 +44,10 @@ def session_url(
     *url* may also be that of the server's page (http, https). *size* is rows and columns. Raises SettingsError.
     """
     try:
+        url.encode()
         parts = urlsplit(url)
         is_url = parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # for example, a port that is not a number
+    except ValueError:  # for example, a port that is not a number, or a URL that is not UTF-8 text
         is_url = False
     if not is_url:
         raise SettingsError("This is not the URL of a server. Use a URL like ws://HOST:PORT/PATH.")
@@ -58,8 +60,16 @@ def session_url(
     fields += [("env", f"{name}={value}") for name, value in (env or {}).items()]
     if privileged:
         fields.append(("privileged", "true"))
-    query = "&".join(filter(None, [parts.query, urlencode(fields, quote_via=quote)]))
+    given = [_encoded(name, value) for name, value in fields]
+    query = "&".join(filter(None, [parts.query, *given]))
     return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, parts.path, query, ""))
+
+
+def _encoded(name: str, value: str) -> str:
+    try:
+        return urlencode([(name, value)], quote_via=quote)
+    except UnicodeEncodeError as error:  # Python decodes bytes of argv that are not UTF-8 to characters like \udcff
+        raise SettingsError(f"{name}: this is not UTF-8 text. Only UTF-8 can be sent.") from error
 
 
 _HINTS = {
@@ -98,11 +108,9 @@ def open_websocket(
     if token is not None:
         given["Authorization"] = f"Bearer {token}"
     for name, value in given.items():
-        if any(character in f"{name}{value}" for character in "\r\n\0"):
-            raise SettingsError(f"the header {name!r} contains a line break")
-        if name in request.headers:
-            del request.headers[name]
-        request.headers[name] = value
+        if not _set_header(request.headers, name, value):
+            what = "the token" if name == "Authorization" and token is not None else f"the header {name!r}"
+            raise SettingsError(f"{what} contains a character that cannot be sent. Use printable ASCII only.")
     protocol.send_request(request)
     deadline = time.monotonic() + timeout
     by = proxy_for(uri.host, uri.port, secure=uri.secure, proxy=proxy)
@@ -120,6 +128,19 @@ def open_websocket(
             raise ConnectionLost(f"the connection to {where} broke: {_reason(error)}{_try_tls(uri)}") from error
         raise
     return transport, protocol
+
+
+def _set_header(headers: Headers, name: str, value: str) -> bool:
+    """Return whether a request can have this header. Raise nothing, because a traceback would show the value."""
+    if not name.isascii() or not name.isprintable():
+        return False
+    if name in headers:
+        del headers[name]
+    try:
+        headers[name] = value
+    except InvalidHeaderValue:
+        return False
+    return True
 
 
 def _connect(

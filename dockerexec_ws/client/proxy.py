@@ -94,7 +94,8 @@ def _parse(url: str, what: str) -> Proxy:
         host, port = parts.hostname, parts.port
     except ValueError:  # for example, a port that is not a number
         parts, host, port = urlsplit(""), None, None
-    if not host or (parts.path, parts.query, parts.fragment) not in (("", "", ""), ("/", "", "")):
+    rest = (parts.path, parts.query, parts.fragment)
+    if not host or not url.isprintable() or rest not in (("", "", ""), ("/", "", "")):
         raise SettingsError(f"{what} is not that of a proxy. Use http://HOST:PORT, or no proxy.")
     if parts.scheme != "http":
         raise SettingsError(

@@ -52,7 +52,24 @@ def test_a_user_without_a_password():
         open_websocket("ws://user@127.0.0.1:1/x")
 
 
-@pytest.mark.parametrize("url", ["", "x", "//h/x", "ftp://h/x", "ws:///x", "ws://h:p/x", "ws://[/x", "ws://h:99999/"])
+@pytest.mark.parametrize(
+    "url", ["", "x", "//h/x", "ftp://h/x", "ws:///x", "ws://h:p/x", "ws://[/x", "ws://h:99999/", "ws://h/\udcff"]
+)
 def test_what_is_no_url(url):
     with pytest.raises(SettingsError, match="not the URL of a server"):
         session_url(url, ["a"])
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("command", {"argv": ["true", "\udcff"]}),
+        ("user", {"user": "\udcff"}),
+        ("workdir", {"workdir": "\ud800"}),
+        ("env", {"env": {"A": "\udcff"}}),
+        ("env", {"env": {"\udcff": "A"}}),
+    ],
+)
+def test_what_is_not_utf_8_is_named(name, options):
+    with pytest.raises(SettingsError, match=f"^{name}: this is not UTF-8 text"):
+        session_url(URL, **{"argv": ["true"], **options})

@@ -171,10 +171,6 @@ def command(
     from dockerexec_ws.client.start import connect
     from dockerexec_ws.client.terminal.mainloop import attend
 
-    if any(
-        "\udc80" <= character <= "\udcff" for word in (url, *argv) for character in word
-    ):  # Python decodes bytes of argv that are not UTF-8 like this
-        raise click.UsageError("The URL or the command is not UTF-8 text. Only UTF-8 can be sent.")
     if tty is None:
         tty = os.isatty(0) and os.isatty(1)
     if not argv and not tty:
