@@ -84,8 +84,9 @@ def live_greenlets():
 
 def kept_connections(server):
     """The number of idle connections to the engine. There are at most max_sessions, so they are not a leak."""
-    adapter = server._app._backend.engine.api.get_adapter("http+docker://")
-    pools = [adapter.pools[key] for key in adapter.pools.keys()]  # noqa: SIM118  # pools is not a dict
+    engine = server._app._backend.engine
+    adapter = engine.api.get_adapter("http+docker://")
+    pools = [engine._requests._pool, *(adapter.pools[key] for key in adapter.pools.keys())]  # noqa: SIM118  # no dict
     connections = [connection for pool in pools for connection in pool.pool.queue]
     return sum(connection is not None and connection.sock is not None for connection in connections)
 
