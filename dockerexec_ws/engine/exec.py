@@ -49,6 +49,9 @@ class Exec:
         self._last_byte = b"\n"
         self._had_output = False
         self._half_closed = False
+        self.engine_closes = False
+        """Whether the engine has closed the stream."""
+        self._given_up = False  # by ``end_output``
         self._cut = False  # whether the output may have ended only because stdin did
 
     def start(self) -> None:
@@ -72,6 +75,7 @@ class Exec:
         if data:
             self._had_output = True
         else:
+            self.engine_closes = not self._given_up
             self._cut = self._half_closed and self._started.ends_at_half_close
         return data
 
@@ -83,6 +87,7 @@ class Exec:
 
     def end_output(self) -> None:
         """Let ``read`` find the output's end after what has arrived, although the engine does not end it."""
+        self._given_up = True
         self._started.end_reading()
 
     def write(self, parts: Sequence[Bytes], *, wait: bool = True) -> int:

@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 GRACE = 3.0
 """Seconds of silence after the exit, until the output is taken for complete. They exceed the engine's own 2 s."""
 
+LONG_GRACE = 60.0
+"""The same with an engine that has closed a stream. If it is late, the way from it hangs, and output is on that way."""
+
 ASK_INTERVAL = 1.0
 """Seconds between two questions about the same exec, and of silence before the first."""
 
@@ -38,6 +41,10 @@ class Watched(Protocol):
     @property
     def id(self) -> str:
         """The engine's id of it."""
+
+    @property
+    def engine_closes(self) -> bool:
+        """Whether the engine has closed its stream."""
 
     @property
     def silence(self) -> float:
@@ -58,6 +65,7 @@ class ExitWatch:
         self._watched: dict[str, Watched] = {}
         self._unsure: dict[str, Watched] = {}  # those to ask about: no event may have told of their exits
         self._exited: dict[str, Watched] = {}
+        self._engine_closes = False  # whether the engine has closed a stream
         self._told = False  # whether the events have told of an exec, since they were last subscribed to
         self._doubt = Event()  # set while there may be something to ask
         self._doubt.set()
@@ -72,6 +80,8 @@ class ExitWatch:
 
     def forget(self, process: Watched) -> None:
         """Watch *process* no longer. Idempotent."""
+        if process.engine_closes:
+            self._engine_closes = True
         self._watched.pop(process.id, None)
         self._unsure.pop(process.id, None)
         self._exited.pop(process.id, None)
@@ -85,14 +95,16 @@ class ExitWatch:
         while True:
             try:
                 for exec_id in self._ended_execs():
-                    pause = _FIRST_PAUSE
                     if exec_id:
+                        pause = _FIRST_PAUSE
                         self._told = True
                         self._note_exit(exec_id)
                     else:
                         self._doubt_all()
             except EngineError as error:
                 logger.debug("the engine's events of execs cannot be had: %s", error)
+            except Exception:  # nobody would start this greenlet again
+                logger.exception("the engine's events of execs cannot be read")
             self._told = False
             self._doubt.set()
             gevent.sleep(pause)
@@ -134,11 +146,30 @@ class ExitWatch:
 
     def _end_output(self, process: Watched) -> None:
         """End the output of a process that has exited, once no more of it comes."""
-        left = GRACE
+        if not self._is_silent(process, GRACE):
+            return
+        # With a container that is gone, even an engine that closes streams leaves one open (moby issue 45120).
+        if self._engine_closes and not _is_forgotten(process) and not self._is_silent(process, LONG_GRACE):
+            return
+        logger.warning("the engine left the output of a command open after its exit, so it was ended")
+        process.end_output()
+
+    def _is_silent(self, process: Watched, grace: float) -> bool:
+        """Wait until no output has come for *grace* seconds. Return False if the session ends before."""
+        left = grace
         while left > 0:
             gevent.sleep(left)
-            if process.id not in self._exited:  # the session is over
-                return
-            left = GRACE - process.silence
-        logger.debug("the engine left the output of an exec open after its exit")
-        process.end_output()
+            if process.id not in self._exited:
+                return False
+            left = grace - process.silence
+        return True
+
+
+def _is_forgotten(process: Watched) -> bool:
+    try:
+        process.state()
+    except ExecNotFoundError:
+        return True
+    except EngineError:
+        pass
+    return False

@@ -1,6 +1,7 @@
 """The page that a browser gets at the server's URL: a terminal, and the files it is made of."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,6 +105,10 @@ def policy_answer(offer: Mapping[str, object]) -> Answer:
     return _answer("application/json", [("Cache-Control", "no-store"), *_ALWAYS], json.dumps(offer).encode())
 
 
+# What a browser's header can be; others could bring line ends into logs.
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]{0,30}://[\x21-\x7e]{1,300}|null")
+
+
 def with_page_origin(environ: Environ) -> Environ:
     """Return *environ* with the origin that the page tells in its query, unless the browser sent one.
 
@@ -113,8 +118,8 @@ def with_page_origin(environ: Environ) -> Environ:
     """
     if "HTTP_ORIGIN" in environ:
         return environ
-    told = dict(parse_qsl(environ.get("QUERY_STRING", ""))).get("origin")
-    return environ if told is None else {**environ, "HTTP_ORIGIN": told}
+    told = dict(parse_qsl(environ.get("QUERY_STRING", ""))).get("origin", "")
+    return {**environ, "HTTP_ORIGIN": told} if _ORIGIN.fullmatch(told) else environ
 
 
 def is_for_page(environ: Environ) -> bool:

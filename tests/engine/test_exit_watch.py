@@ -53,6 +53,7 @@ class FakeExec:
         self.id = name
         self.silence = silence
         self.ended = ended
+        self.engine_closes = False
         self.asked = 0
         self.output_ended = Event()
 
@@ -215,6 +216,44 @@ def test_output_that_comes_after_the_exit_is_waited_for(watch, hasty):
     assert not process.output_ended.wait(1)
     process.silence = 0.3
     assert process.output_ended.wait(5)
+
+
+def test_an_engine_that_closes_streams_is_given_time(watch, hasty):
+    """Its events may come at once while the output is late on another connection."""
+    first, second, third = FakeExec("a"), FakeExec("b"), FakeExec("c")
+    third.state = raising(ExecNotFoundError())
+    events = Queue()
+    exits = watch(lambda: events)
+    for process in (first, second, third):
+        exits.watch(process)
+    first.engine_closes = True
+    exits.forget(first)
+    events.put("b")
+    events.put("c")
+    assert third.output_ended.wait(5)
+    assert not second.output_ended.wait(1)
+
+
+def test_a_fault_of_our_own_does_not_end_the_watch(watch, hasty, caplog):
+    answers = iter([RecursionError("a nested event"), ["", "e"]])
+
+    def events():
+        answer = next(answers, none)
+        if isinstance(answer, Exception):
+            raise answer
+        return iter(answer) if isinstance(answer, list) else none()
+
+    process = FakeExec("e")
+    watch(events).watch(process)
+    assert process.output_ended.wait(5)
+    assert "cannot be read" in caplog.text
+
+
+def raising(error):
+    def state():
+        raise error
+
+    return state
 
 
 def test_what_was_forgotten_is_left_alone(watch, hasty):

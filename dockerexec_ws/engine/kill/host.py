@@ -94,7 +94,8 @@ class HostProcesses:
     ) -> tuple[int, set[str]]:
         prefixes = {marker: b"\0" + marker.encode() for marker in markers}
         self._find(prefixes)
-        for pid in roots(self._seen):
+        # Without a control group to compare, a pid that the engine told may be any process's.
+        for pid in roots(self._seen) if self._container_id else ():
             with contextlib.suppress(*_ENDED):
                 if (process := _read(pid)) is not None:
                     self._roots.add((pid, process.started))

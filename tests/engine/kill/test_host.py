@@ -1,5 +1,9 @@
 """Host pids of processes: which ones the server may trust."""
 
+import subprocess
+
+from dockerexec_ws.engine.docker import ContainerState
+from dockerexec_ws.engine.instance import Instance
 from dockerexec_ws.engine.kill import host as host_processes_module
 from dockerexec_ws.engine.kill.host import HostProcesses
 from dockerexec_ws.engine.kill.killer import Killer
@@ -19,6 +23,18 @@ def test_what_gets_the_number_of_an_ended_first_process_is_not_taken_for_it(engi
     (found,) = HostProcesses(state)._look({"": b"\0" + bystander.marker.encode()})
     assert found == pid
     assert bystander.end(Killer(engine, Waits(grace=0.5)))
+
+
+def test_without_a_container_the_engines_numbers_are_not_trusted():
+    """The engine may be on another machine, and this machine may have given the number to another process."""
+    marker = Instance.unregistered().new_marker()
+    with subprocess.Popen(["sleep", "1000"], start_new_session=True) as bystander:
+        try:
+            host = HostProcesses.of(ContainerState(id="c0ffee"))
+            assert host.end([marker], lambda _: [bystander.pid], grace=0.2, patience=0.2) == (0, set())
+            assert bystander.poll() is None
+        finally:
+            bystander.kill()
 
 
 def test_a_server_within_the_container_cannot_know_the_engines_numbers(engine, container, monkeypatch):
