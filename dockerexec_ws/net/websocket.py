@@ -113,7 +113,8 @@ class WebSocket:
             if self._life is not Life.OPEN:
                 return None
             with self._receive_lock:
-                self._receive_some()
+                if self._life is Life.OPEN and not self._messages:  # another greenlet may have had the lock before
+                    self._receive_some()
         if self._life is Life.OPEN:
             self._keepalive.watch_unread()  # until the next call
         return self._messages.popleft()
@@ -257,7 +258,9 @@ class WebSocket:
             if self._tcp.undelivered():
                 deadline = time.monotonic() + self._close_timeout
             with _at_most(0.5), self._receive_lock:
-                self._receive_some()
+                # Another greenlet may have had the lock before. The type checker does not know.
+                if self._life is not Life.CLOSED:  # type: ignore[comparison-overlap]
+                    self._receive_some()
 
     # Sending
 

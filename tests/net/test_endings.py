@@ -1,8 +1,10 @@
 """How a connection ends: all endings are distinguished, and the wait for each is bounded."""
 
 import gc
+import logging
 import socket
 import weakref
+from types import SimpleNamespace
 
 import gevent
 import pytest
@@ -10,7 +12,9 @@ from websockets.frames import Opcode
 
 from dockerexec_ws.errors import ConnectionClosedError
 from dockerexec_ws.net.connection_end import EndingKind
+from dockerexec_ws.protocol.v1 import Code
 from tests.conftest import wait_until
+from tests.peer import Peer, masked
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 3000, 4999])
@@ -191,3 +195,46 @@ def test_nothing_keeps_a_connection_that_has_ended(connect):
     del websocket, client
     gc.collect()
     assert reference() is None
+
+
+def test_nobody_reads_after_the_end(connect):
+    """The greenlet that closes waits while another one reads, and that one may read the end."""
+    websocket, client = connect()
+    ends = []
+    reader = websocket._reader
+    websocket._reader = SimpleNamespace(read=lambda: ends.append(reader.read()) or ends[-1])
+    receiver, closing = gevent.spawn(websocket.receive), gevent.spawn(websocket.close)
+    assert client.socket.recv(100)  # the close frame; the client does not answer it
+    client.socket.shutdown(socket.SHUT_WR)
+    gevent.joinall([receiver, closing], raise_error=True)
+    assert ends == [None]
+    assert websocket.ending.kind is EndingKind.WE_CLOSED
+
+
+def test_a_receiver_takes_the_message_that_another_has_read(connect):
+    websocket, client = connect()
+    receivers = [gevent.spawn(websocket.receive) for _ in range(2)]
+    gevent.idle()  # one reads, the other waits for it
+    for message in (b"one", b"two"):
+        client.protocol.send_binary(message)
+    client.flush()
+    assert {receiver.get(timeout=10) for receiver in receivers} == {b"one", b"two"}
+
+
+def test_clients_that_leave_without_a_close_frame_are_not_logged(serve, caplog, capfd):
+    caplog.set_level(logging.INFO)
+    server = serve()
+
+    def leave():
+        peer = Peer(server.url, "true", send_at_once=masked(Opcode.BINARY, b"\x66"))
+        output = b""
+        while bytes([2, Code.STOPPED, 0]) not in output:
+            output += peer.socket.recv(1000)
+        peer.socket.shutdown(socket.SHUT_WR)
+        while peer.socket.recv(1000):
+            pass
+
+    gevent.joinall([gevent.spawn(leave) for _ in range(8)], raise_error=True, timeout=30)
+    server.close()  # it waits for the sessions' greenlets
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert capfd.readouterr().err == ""
