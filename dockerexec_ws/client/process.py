@@ -95,7 +95,7 @@ class Process:
         except TimeoutError:
             in_time = False
         except DockerExecError:
-            self._files.wait(0)  # the session was ended because of a file
+            self._files.wait(left(deadline))  # raises if the session was ended because of a file
             raise
         if not in_time:
             raise subprocess.TimeoutExpired(self.args, timeout or 0)
@@ -121,7 +121,7 @@ class Process:
         except (TimeoutError, subprocess.TimeoutExpired):
             raise subprocess.TimeoutExpired(self.args, timeout or 0, *self._output()) from None
         except DockerExecError as error:
-            self._files.wait(0)
+            self._files.wait(left(deadline))
             error.stdout, error.stderr = self._output()
             raise
         if self._feeder is not None:

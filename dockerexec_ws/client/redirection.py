@@ -98,8 +98,8 @@ class Redirection:
         # Both streams in the order of arrival, because they may go to the same file.
         only = None if len(self._sinks) == len(Stream) else next(iter(self._sinks))
         try:
-            while (got := session.receive(only)) is not None:
-                self._write(session, *got)
+            while (got := session.receive(only)) is not None and self._write(session, *got):
+                pass
         except DockerExecError:
             pass  # whoever waits learns how the session failed
         except OSError as error:
@@ -108,7 +108,8 @@ class Redirection:
             for descriptor in self._sinks.values():
                 os.close(descriptor)
 
-    def _write(self, session: Session, stream: Stream, data: memoryview) -> None:
+    def _write(self, session: Session, stream: Stream, data: memoryview) -> bool:
+        """Write all of *data*. Return False if the session is closed while nobody takes the rest."""
         sink = self._sinks[stream]
         while data:
             if _ready(sink, select.POLLOUT):
@@ -116,7 +117,8 @@ class Redirection:
                     # No more than a pipe that is not full takes at once, because nothing could interrupt the wait.
                     data = data[os.write(sink, data[: select.PIPE_BUF]) :]
             elif session.closing:
-                return
+                return False
+        return True
 
     def _fail(self, session: Session, error: OSError) -> None:
         self.error = error

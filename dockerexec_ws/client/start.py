@@ -1,5 +1,6 @@
 """``connect`` and ``run`` start a command in a container, as ``subprocess`` starts one locally."""
 
+import codecs
 import ssl
 import subprocess  # nosec B404  # its exceptions and its result only
 import time
@@ -55,7 +56,9 @@ def connect(
         encoding = "utf-8"
     errors = errors or "strict"
     if encoding is not None:
-        b"".decode(encoding, errors)  # an unknown encoding is found before the command runs
+        # Before the command runs. Decoding nothing would look up neither.
+        codecs.lookup(encoding)
+        codecs.lookup_error(errors)
     # Duplicated before there is a socket, which could get the number of a descriptor that is closed.
     files = Redirection(stdin, stdout, stderr)
     try:

@@ -8,6 +8,8 @@ from subprocess import DEVNULL, PIPE, STDOUT
 import pytest
 
 from dockerexec_ws import client
+from dockerexec_ws.errors import ServerShutdown
+from tests.conftest import wait_until
 
 BOTH = ["sh", "-c", "echo out; echo err >&2; exit 3"]
 GREEK = ["printf", r"\316\261\r\n\316\262\r\377"]
@@ -173,3 +175,24 @@ def test_a_habit_of_subprocess(habit, server, container, tmp_path):
     for folder in folders:
         folder.mkdir()
     assert habit(Client(server.url), folders[1]) == habit(Docker(*prefix), folders[0])
+
+
+@pytest.mark.parametrize("wrong", [{"encoding": "nonsense"}, {"errors": "nonsense"}])
+def test_a_wrong_encoding_is_found_before_the_command_runs(wrong):
+    with pytest.raises(LookupError, match="nonsense"):
+        client.connect("ws://127.0.0.1:9/x", ["true"], **wrong)
+
+
+def test_what_has_arrived_gets_into_its_file_when_the_server_goes_away(server):
+    size = 500_000  # more than a pipe holds
+    argv = ["sh", "-c", f"head -c {size} /dev/zero; sleep 1000"]
+    with subprocess.Popen(["sh", "-c", "sleep 1; wc -c"], stdin=PIPE, stdout=PIPE) as late:
+        process = client.connect(server.url, argv, stdout=late.stdin)
+        late.stdin.close()
+        (session,) = server.sessions
+        wait_until(lambda: session.bytes_out == size and not session.output_waiting)
+        server.close()
+        with pytest.raises(ServerShutdown):
+            process.wait()
+        process.close()
+        assert int(late.stdout.read()) == size
