@@ -61,6 +61,11 @@ export class App {
 
   /** @param {string} token that the user entered */
   useToken(token) {
+    // A browser could not send it, and would only say that the server cannot be reached.
+    if (!/^[!-~]*$/.test(token)) {
+      this.#askToken("This is not a token: it has characters that no token has. Copy it again.");
+      return;
+    }
     this.#token = token;
     this.#loadPolicy();
   }

@@ -1,6 +1,7 @@
 /** The terminal on the page: xterm.js with its addons, the theme, search and touch. */
 
 import { claimedControl } from "./input_method.js";
+import { withoutControls } from "./paste.js";
 import { searchColours, terminalTheme, watchTheme } from "./theme.js";
 import { FitAddon } from "./vendor/addon-fit.2d87e1bd.mjs";
 import { SearchAddon } from "./vendor/addon-search.3ea90162.mjs";
@@ -20,6 +21,16 @@ const RESIZE_DELAY = 60; // ms; a window that is dragged has dozens of sizes a s
 const RESET =
   "\x1b[?9;1000;1002;1003;1004;1005;1006;2004;2026l\x1b[?25h\x1b[!p\x1b[0m\x1b(B\x0f" +
   "\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\";
+
+/**
+ * @param {number} columns
+ * @returns {string} sets a tab stop at every eighth column, as at the start, and leaves the cursor where it was
+ */
+function tabStops(columns) {
+  let stops = "";
+  for (let column = 9; column <= columns; column += 8) stops += `\x1b[${column}G\x1bH`;
+  return `\x1b7\x1b[3g${stops}\x1b8`;
+}
 
 /**
  * @typedef {object} TerminalListener
@@ -56,7 +67,7 @@ export class TerminalView {
       fontFamily: 'ui-monospace, "SF Mono", "Cascadia Mono", "DejaVu Sans Mono", Menlo, Consolas, monospace',
       fontSize: FONT_SIZE.first,
       linkHandler: { activate: (_, uri) => openLink(uri, true) },
-      macOptionIsMeta: true,
+      macOptionClickForcesSelection: true, // as Shift does elsewhere, when the program takes the mouse
       minimumContrastRatio: 4.5,
       scrollback: SCROLLBACK,
       scrollOnEraseInDisplay: true,
@@ -145,7 +156,7 @@ export class TerminalView {
     this.#running = false;
     this.#terminal.options.disableStdin = true;
     this.#terminal.options.cursorBlink = false;
-    this.#terminal.write(RESET, () => {
+    this.#terminal.write(RESET + tabStops(this.#terminal.cols), () => {
       // Only if a program left the alternate screen on: the sequence moves the cursor in any case.
       if (this.#terminal.buffer.active.type === "alternate") this.#terminal.write("\x1b[?1049l");
       const begin = this.#terminal.buffer.active.cursorX > 0 ? "\r\n" : "";
@@ -172,9 +183,7 @@ export class TerminalView {
 
   /** @param {string} text is typed, with the newlines and the brackets that the program wants */
   paste(text) {
-    // Pasted text must not end its own bracketed paste: a shell would run what follows as if it were typed.
-    const bracketed = this.#terminal.modes.bracketedPasteMode;
-    this.#terminal.paste(bracketed ? text.replaceAll("\x1b", "\u241b") : text);
+    this.#terminal.paste(withoutControls(text));
   }
 
   focus() {

@@ -279,3 +279,11 @@ def test_every_ending_is_told_once_and_truly(messages, close, ending):
     heard = node(FAKE + script)
     assert heard[-1] == ending
     assert sum("reason" in event for event in heard if isinstance(event, dict)) == 1
+
+
+def test_no_pasted_control_character_is_sent_but_tabs_and_line_ends():
+    controls = "".join(map(chr, [*range(32), *range(0x7F, 0xA0)]))
+    script = f"console.log(JSON.stringify(withoutControls({json.dumps('aé€😀' + controls)})))"
+    pasted = node(f"import {{withoutControls}} from './paste.js'; {script}")
+    visible = "".join(c if c in "\t\n\r" else chr(0x2400 + ord(c)) for c in controls[:32])
+    assert pasted == "aé€😀" + visible + 33 * "\ufffd"

@@ -173,6 +173,8 @@ def test_a_token_is_asked_for_and_kept_in_memory_only(open_tab, serve_with_token
     # This has used up none of the failures that an address may have in a minute.
     assert not any("policy.json" in request for request in tab("seen")["requests"])
     assert tab("get_attribute", "#token", "type") == "password"
+    enter_token(tab, f"{token}\u200b")  # no header can have that character
+    tab.wait_for_status("^This is not a token")
     enter_token(tab, "wrong")
     tab.wait_for_status(r"^The token was not accepted: Authentication is needed\.$")
     enter_token(tab, token)

@@ -2,7 +2,7 @@
 
 import re
 
-from tests.browser.conftest import SIZED
+from tests.browser.conftest import SIZED, page_of
 from tests.conftest import wait_until
 
 
@@ -70,6 +70,39 @@ def test_colours_that_a_program_changed_are_the_pages_again(tab):
     tab.press("Enter")
     tab.wait_for("Ended with exit code 0")
     wait_until(lambda: tab("evaluate", colour) == before)
+
+
+def test_tab_stops_that_a_program_removed_are_back(tab):
+    tab.connect("printf '\\033[3g'")
+    tab.wait_for("Ended with exit code 0")
+    tab.connect("printf 'a\\tb\\n'")
+    tab.wait_for("(?m)^a {7}b")
+
+
+def test_on_a_mac_option_writes_characters_and_selects_beside_a_program_that_takes_the_mouse(open_tab, server):
+    tab = open_tab(page_of(server))
+    tab("add_init_script", "Object.defineProperty(navigator, 'platform', {get: () => 'MacIntel'})")
+    tab("reload")
+    tab.connect("bash -c 'stty raw -echo; printf \"\\033[?1002h\\033[?1006h ready\"; head -c 1 | od -An -tx1; read'")
+    tab.wait_for("ready")
+    box = tab("evaluate", "(({x, y}) => [x, y])(document.querySelector('.xterm-screen').getBoundingClientRect())")
+    tab("keyboard.down", "Alt")
+    tab("mouse.move", box[0] + 2, box[1] + 8)
+    tab("mouse.down")
+    tab("mouse.move", box[0] + 120, box[1] + 8)
+    tab("mouse.up")
+    tab("keyboard.up", "Alt")
+    tab(
+        "cdp",
+        "Input.dispatchKeyEvent",
+        type="keyDown",
+        key="@",
+        code="KeyL",
+        windowsVirtualKeyCode=76,
+        modifiers=1,
+        text="@",
+    )
+    tab.wait_for("ready +40")  # and no report of the mouse before it
 
 
 def test_mouse_reports_are_bytes(tab):
