@@ -57,7 +57,7 @@ def connect_through(proxy: Proxy, host: str, port: int, timeout: float) -> socke
 
 
 def _proxy_of_environment(host: str, port: int, *, secure: bool) -> Proxy | None:
-    """Return the proxy that the environment names, as curl reads it. Nothing of this machine is behind a proxy."""
+    """Return the proxy that the environment names. Nothing at a loopback address is behind a proxy."""
     proxies = urllib.request.getproxies()
     name = next(
         (name for name in (("wss", "https", "all") if secure else ("ws", "http", "all")) if name in proxies), None
