@@ -19,7 +19,7 @@ STRANGER = (
     "--allow-unauthenticated."
 )
 
-PASS_HOST = "A proxy in front of it has to pass on the Host header (nginx: proxy_set_header Host $http_host)."
+HOST_HINT = "A proxy in front of it has to pass on the Host header (nginx: proxy_set_header Host $http_host)."
 """What a proxy may lack whose requests name a foreign host, or come from the page of a foreign host."""
 
 MOST_FAILURES = 10
@@ -122,7 +122,7 @@ class Admission:
         if "*" not in self._allow_hosts and not allowed_host(host, environ, self._allow_hosts):
             raise RefusedError(
                 403,
-                f"This server is not known by that host name. {PASS_HOST} The server's operator can allow other names "
+                f"This server is not known by that host name. {HOST_HINT} The server's operator can allow other names "
                 "with --allow-host.",
             )
 
@@ -133,7 +133,7 @@ class Admission:
             raise RefusedError(
                 403,
                 f"Connections from web pages at {origin} are not allowed, because this server is not there. "
-                f"{PASS_HOST} The server's operator can allow other pages with --allow-origin.",
+                f"{HOST_HINT} The server's operator can allow other pages with --allow-origin.",
             )
 
     def _check_machine(self, environ: Environ) -> None:
