@@ -212,7 +212,7 @@ def test_a_start_that_fails_leaves_nothing_open(docker_host, tmp_path):
     before = open_files()
     for _ in range(5):
         start()
-    assert open_files() == before
+    assert open_files() <= before  # files of earlier tests may be closed meanwhile
 
 
 def test_close_closes_the_connections_to_the_engine(container, docker_host):

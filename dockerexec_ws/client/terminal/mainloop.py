@@ -7,7 +7,7 @@ import signal
 import termios
 import threading
 from collections.abc import Callable, Iterator
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from dockerexec_ws.client.process import Process
 from dockerexec_ws.client.terminal.escape import EscapeFilter
@@ -51,7 +51,7 @@ def attend(connect: Connect, *, tty: bool, escape: bytes) -> Ending:
     ending: Ending | None = None
     try:
         while ending is None:
-            match events.get():
+            match _next(events):
                 case Process() as process:
                     if terminal is not None:
                         terminal.make_raw()
@@ -92,6 +92,13 @@ def say(text: str) -> None:
     line = "".join(character if character.isprintable() else " " for character in text)
     with contextlib.suppress(OSError):  # nobody reads it
         _last_words(2, f"dockerexec-ws-client: {line}\n".encode(errors="replace"))
+
+
+def _next(events: "SimpleQueue[object]") -> object:
+    """Wait for the next event. Look again each second: a signal that comes right before a wait does not end it."""
+    while True:
+        with contextlib.suppress(Empty):
+            return events.get(timeout=1.0)
 
 
 def _watch(number: signal.Signals, events: "SimpleQueue[object]") -> None:
