@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import cloup
@@ -15,11 +15,6 @@ from dockerexec_ws.settings.policy_file import read_policy_file
 from dockerexec_ws.settings.schema import OPTIONS, TABLES, ListenSettings, LogSettings
 from dockerexec_ws.settings.settings import names_of
 
-if TYPE_CHECKING:
-    _ParamType = click.ParamType[Any]
-else:
-    _ParamType = click.ParamType  # before click 8.4 it takes no type
-
 CONTEXT_SETTINGS = {
     "auto_envvar_prefix": ENVIRONMENT_PREFIX,
     "help_option_names": ["-h", "--help"],
@@ -31,7 +26,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 _PRECEDENCE = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP)
 
 
-class _Words(_ParamType):
+class _Words(click.ParamType[Any]):
     """A string that is split as a shell splits words."""
 
     name = "words"
@@ -49,7 +44,7 @@ class _Words(_ParamType):
         return converted
 
 
-def _click_type(kind: kinds.Kind) -> "click.ParamType[Any]":
+def _click_type(kind: kinds.Kind) -> click.ParamType[Any]:
     match kind:
         case kinds.Many():
             return _click_type(kind.item)

@@ -19,10 +19,6 @@ from dockerexec_ws.protocol.terminal import SHELL, terminal_variables
 if TYPE_CHECKING:
     import ssl
 
-    _ParamType = click.ParamType[bytes]
-else:
-    _ParamType = click.ParamType  # before click 8.4 it takes no type
-
 PROGRAM = "dockerexec-ws-client"
 TOKEN_VARIABLE = "DOCKEREXEC_WS_TOKEN"  # nosec B105  # its name, not a token
 
@@ -46,7 +42,7 @@ class _Command(cloup.Command):
         return rest
 
 
-class _Escape(_ParamType):
+class _Escape(click.ParamType[bytes]):
     name = "char"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bytes:
