@@ -30,14 +30,13 @@ class FrameDecoder:
     there are none.
     """
 
-    __slots__ = ("_direct", "_ended", "_fragmented", "_head", "_mask", "_max_size", "_prefix", "_protocol", "_rest")
+    __slots__ = ("_direct", "_fragmented", "_head", "_mask", "_max_size", "_prefix", "_protocol", "_rest")
 
     def __init__(self, protocol: Protocol, *, max_size: int, prefix: bytes) -> None:
         self._protocol = protocol
         self._max_size = max_size
         self._prefix = prefix
         self._direct = not protocol.extensions
-        self._ended = False
         self._head = b""  # the next frame's head, while it has come only in part
         self._rest = 0  # bytes that are still to come of the frame whose head has come
         self._mask = b""  # for these bytes; b"" if they go to the parser
@@ -66,10 +65,10 @@ class FrameDecoder:
 
     def end(self) -> None:
         """Tell the parser that no more bytes come. Idempotent: two greenlets may both read up to the end."""
-        if not self._ended:
-            self._ended = True
+        if self._head:
             self._parse(self._head)
-            self._protocol.receive_eof()
+            self._head = b""
+        self._protocol.receive_eof()
 
     def _begin(self, data: memoryview, position: int, decoded: list[Frame | bytes]) -> int:
         """Take the head of a frame, and the payload if all of it has come. Return the position of what is left."""
