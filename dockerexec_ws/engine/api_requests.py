@@ -1,7 +1,7 @@
-"""Requests to the engine that each session makes, prepared by docker-py but sent below requests.
+"""Requests to the engine: docker-py's client, and what each session asks, which goes below requests.
 
 For each request, requests prepares a session, a URL, cookies and proxies again: half of the CPU time of a session's
-start. Here this is done once.
+start. ``ApiRequests`` has this done once.
 """
 
 import contextlib
@@ -13,12 +13,36 @@ from typing import Any
 import docker
 import requests
 from docker.transport.unixconn import UnixHTTPAdapter, UnixHTTPConnectionPool
+from requests.utils import get_environ_proxies
 from urllib3 import BaseHTTPResponse
 
 from dockerexec_ws.errors import EngineError
 
 _UPGRADE = {"Connection": "Upgrade", "Upgrade": "tcp"}
 _LONGEST_REASON = 1000  # characters; a proxy before the engine may answer with a whole page
+
+
+class ApiClient(docker.APIClient):
+    """docker-py's client. Of the environment it takes the proxies for tcp engines, as the docker command does.
+
+    It does not take REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE: requests would prefer them to the ca.pem in
+    DOCKER_CERT_PATH. Nor does it look for a proxy for a unix socket: that would take a third of a request's CPU time.
+
+    Every request has the HttpHeaders of ~/.docker/config.json. docker-py adds them to some only.
+    """
+
+    trust_env = property(lambda _: False, lambda *_: None)  # requests sets it to True
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        configuration: Any = getattr(self, "_general_configs", {})
+        self.headers.update(configuration.get("HttpHeaders") or {})
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """Return the settings for a request; called by requests for each."""
+        if not url.startswith("http+docker://"):
+            proxies = {**get_environ_proxies(url), **(proxies or {})}
+        return super().merge_environment_settings(url, proxies, stream, verify, cert)
 
 
 class ApiRequests:
@@ -30,10 +54,9 @@ class ApiRequests:
     not answer.
     """
 
-    def __init__(self, api: docker.APIClient, timeout: float, connections: int) -> None:
+    def __init__(self, api: ApiClient, timeout: float, connections: int) -> None:
         base = f"{api.base_url}/v{api.api_version}"
-        general: Any = getattr(api, "_general_configs", {})  # ~/.docker/config.json
-        request = api.prepare_request(requests.Request("GET", base, headers=general.get("HttpHeaders")))
+        request = api.prepare_request(requests.Request("GET", base))
         settings = api.merge_environment_settings(request.url, {}, None, None, None)
         adapter: Any = api.get_adapter(base)
         if isinstance(adapter, UnixHTTPAdapter):

@@ -4,17 +4,15 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import quote
 
 import docker
 import gevent
 import requests
 from docker.utils import kwargs_from_env
-from requests.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError
 
-from dockerexec_ws.engine.api_requests import ApiRequests
+from dockerexec_ws.engine.api_requests import ApiClient, ApiRequests
 from dockerexec_ws.engine.stream import HijackedStream
 from dockerexec_ws.engine.unreachable import is_out_of_descriptors, out_of_descriptors, why_unreachable
 from dockerexec_ws.errors import (
@@ -92,22 +90,6 @@ class ExecState:
         return self.ended and self.pid == 0 and self.exit_code in (126, 127)
 
 
-class _Api(docker.APIClient):
-    """docker-py's client. Of the environment it takes the proxies for tcp engines, as the docker command does.
-
-    It does not take REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE: requests would prefer them to the ca.pem in
-    DOCKER_CERT_PATH. Nor does it look for a proxy for a unix socket: that would take a third of a request's CPU time.
-    """
-
-    trust_env = property(lambda _: False, lambda *_: None)  # requests sets it to True
-
-    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
-        """Return the settings for a request; called by requests for each."""
-        if not url.startswith("http+docker://"):
-            proxies = {**get_environ_proxies(url), **(proxies or {})}
-        return super().merge_environment_settings(url, proxies, stream, verify, cert)
-
-
 class Engine:
     """A Docker Engine.
 
@@ -133,10 +115,10 @@ class Engine:
             options = kwargs_from_env(environment=environment)
             tls = bool(options.get("tls"))
             with gevent.Timeout(timeout, TimeoutError("the engine did not answer in time")):
-                self.api = _Api(
+                self.api = ApiClient(
                     options.get("base_url", self.address),
                     version="auto",
-                    timeout=timeout + 1,  # type: ignore[arg-type]  # whole seconds in its types only
+                    timeout=timeout + 1,
                     tls=options.get("tls", False),
                     max_pool_size=connections,
                 )

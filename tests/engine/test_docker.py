@@ -11,6 +11,7 @@ import pytest
 import trustme
 
 from dockerexec_ws.engine.docker import Engine, engine_address
+from dockerexec_ws.engine.exec_events import ended_execs
 from dockerexec_ws.errors import ContainerNotFoundError, EngineUnavailableError, SettingsError
 from tests.conftest import wait_until
 from tests.relay import relay
@@ -155,6 +156,8 @@ def test_the_headers_of_dockers_configuration_are_sent(tmp_path, monkeypatch):
         engine.container_state("c")
         engine.create_exec("c", ["true"], environment=[])
         engine.exec_state("e0")
+        with pytest.raises(EngineUnavailableError):
+            next(ended_execs(engine))  # the stand-in tells of none
     asked = {target for target, _ in standin.headers}
-    assert len(asked) == 4
+    assert len(asked) == 5
     assert {target for target, header in standin.headers if header == "X-Auth: of the proxy"} == asked
