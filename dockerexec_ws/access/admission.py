@@ -20,7 +20,7 @@ STRANGER = (
 )
 
 HOST_HINT = "A proxy in front of it has to pass on the Host header (nginx: proxy_set_header Host $http_host)."
-"""What a proxy may lack whose requests name a foreign host, or come from the page of a foreign host."""
+"""What to change in a proxy, if requests name a foreign host or come from the page of a foreign host."""
 
 MOST_FAILURES = 10
 """Failed authentications in a minute after which further failures of an address are slowed down."""

@@ -79,7 +79,7 @@ class Redirection:
                 session.write(memoryview(data))
             session.end_stdin()
         except (BrokenPipeError, DockerExecError):
-            pass  # the process has exited; or whoever reads or waits learns how the session failed
+            pass  # the process has exited, or the thread that reads or waits learns how the session failed
         except OSError as error:
             self._fail(session, error)
         finally:
@@ -101,7 +101,7 @@ class Redirection:
             while (got := session.receive(only)) is not None and self._write(session, *got):
                 pass
         except DockerExecError:
-            pass  # whoever waits learns how the session failed
+            pass  # the thread that waits learns how the session failed
         except OSError as error:
             self._fail(session, error)
         finally:

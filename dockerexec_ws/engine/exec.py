@@ -49,7 +49,7 @@ class Exec:
         self._last_byte = b"\n"
         self._had_output = False
         self._half_closed = False
-        self.engine_closes = False
+        self.closed_by_engine = False
         """Whether the engine has closed the stream."""
         self._given_up = False  # by ``end_output``
         self._cut = False  # whether the output may have ended only because stdin did
@@ -75,7 +75,7 @@ class Exec:
         if data:
             self._had_output = True
         else:
-            self.engine_closes = not self._given_up
+            self.closed_by_engine = not self._given_up
             self._cut = self._half_closed and self._started.ends_at_half_close
         return data
 

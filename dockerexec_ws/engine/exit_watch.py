@@ -23,7 +23,7 @@ GRACE = 3.0
 """Seconds of silence after the exit, until the output is taken for complete. They exceed the engine's own 2 s."""
 
 LONG_GRACE = 60.0
-"""The same with an engine that has closed a stream. If it is late, the way from it hangs, and output is on that way."""
+"""The same for an engine that has closed a stream before. If it is late, the connection hangs, with output on it."""
 
 ASK_INTERVAL = 1.0
 """Seconds between two questions about the same exec, and of silence before the first."""
@@ -43,7 +43,7 @@ class Watched(Protocol):
         """The engine's id of it."""
 
     @property
-    def engine_closes(self) -> bool:
+    def closed_by_engine(self) -> bool:
         """Whether the engine has closed its stream."""
 
     @property
@@ -80,7 +80,7 @@ class ExitWatch:
 
     def forget(self, process: Watched) -> None:
         """Watch *process* no longer. Idempotent."""
-        if process.engine_closes:
+        if process.closed_by_engine:
             self._engine_closes = True
         self._watched.pop(process.id, None)
         self._unsure.pop(process.id, None)

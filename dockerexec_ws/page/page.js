@@ -107,7 +107,7 @@ window.addEventListener("beforeunload", (event) => {
 window.visualViewport?.addEventListener("resize", fitViewport);
 
 element("unstarted").remove();
-element("connect").disabled = false; // earlier the browser itself would have sent the form
+element("connect").disabled = false; // until now the browser itself would have submitted the form
 fitViewport();
 followLink();
 app.start();

@@ -105,7 +105,7 @@ def policy_answer(offer: Mapping[str, object]) -> Answer:
     return _answer("application/json", [("Cache-Control", "no-store"), *_ALWAYS], json.dumps(offer).encode())
 
 
-# What a browser's header can be; others could bring line ends into logs.
+# What an Origin header of a browser can contain. A refusal repeats it, so line ends could forge lines of logs.
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]{0,30}://[\x21-\x7e]{1,300}|null")
 
 

@@ -53,7 +53,7 @@ class FakeExec:
         self.id = name
         self.silence = silence
         self.ended = ended
-        self.engine_closes = False
+        self.closed_by_engine = False
         self.asked = 0
         self.output_ended = Event()
 
@@ -226,7 +226,7 @@ def test_an_engine_that_closes_streams_is_given_time(watch, hasty):
     exits = watch(lambda: events)
     for process in (first, second, third):
         exits.watch(process)
-    first.engine_closes = True
+    first.closed_by_engine = True
     exits.forget(first)
     events.put("b")
     events.put("c")

@@ -41,7 +41,7 @@ class HostProcesses:
     def __init__(self, container: ContainerState) -> None:
         self._seen: set[str] = set()
         self._container_id = container.id
-        # Those of the machine itself may be out of reach even for root.
+        # Some of the machine's own processes may be out of reach even for root.
         self._ignored = _ENDED if container.id else (*_ENDED, PermissionError)
         self._first_pid = container.pid  # never to be ended
         self._roots: set[tuple[int, int]] = set()  # pid and start of processes to end without a marker
@@ -94,7 +94,7 @@ class HostProcesses:
     ) -> tuple[int, set[str]]:
         prefixes = {marker: b"\0" + marker.encode() for marker in markers}
         self._find(prefixes)
-        # Without a control group to compare, a pid that the engine told may be any process's.
+        # Without a control group to check, a pid from the engine may belong to any process.
         for pid in roots(self._seen) if self._container_id else ():
             with contextlib.suppress(*_ENDED):
                 if (process := _read(pid)) is not None:
